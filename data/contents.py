@@ -1,0 +1,101 @@
+"""What a row holds that must stand in its rendered text: the guard against templates that drop tools or calls."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from data.conversation import Conversation
+from data.row import JsonObject
+
+# Keywords that steer a server or a form, not the model; the canonical tool list leaves them out.
+_UNRENDERED = {"title", "strict"}
+_MAPS = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+
+
+class Content(NamedTuple):
+    what: str
+    text: str
+
+
+def lost_contents(talk: Conversation, text: str) -> str:
+    """The first thing of the row that its rendered text does not hold, named, or "".
+
+    Tools may stand anywhere; messages must stand in their order.
+    """
+    for tool in talk.tools or []:
+        for content in tool_contents(tool):
+            if not _find(content.text, text, 0):
+                return content.what
+    position = 0
+    for number, message in enumerate(talk.messages, start=1):
+        for content in message_contents(message):
+            end = _find(content.text, text, position)
+            if not end:
+                return f"{content.what} of message {number}"
+            # Calls and their arguments may be written in any order within a message: only text moves the cursor.
+            position = end if content.what == "the text" else position
+    return ""
+
+
+def tool_contents(tool: JsonObject) -> Iterator[Content]:
+    """Everything of a tool that the model needs: name, description, each schema field with its values."""
+    name = tool["function"]["name"]
+    yield Content(f"tool {name!r}", name)
+    if description := tool["function"].get("description"):
+        yield Content(f"the description of tool {name!r}", description)
+    for field in _schema_strings(tool["function"].get("parameters") or {}):
+        yield Content(f"schema field {field!r} of tool {name!r}", field)
+
+
+def message_contents(message: JsonObject) -> Iterator[Content]:
+    if message["content"].strip():
+        yield Content("the text", message["content"].strip())
+    for call in message.get("tool_calls") or []:
+        name, arguments = call["function"]["name"], call["function"]["arguments"]
+        yield Content(f"the call to {name!r}", name)
+        for key, value in arguments.items():
+            yield Content(f"argument {key!r} of the call to {name!r}", key)
+            yield from (Content(f"argument {key!r} of the call to {name!r}", leaf) for leaf in _leaves(value))
+
+
+def _schema_strings(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            if value is None or (key in _UNRENDERED and isinstance(value, str | bool)) or value == "":
+                continue
+            if key in _MAPS and isinstance(value, dict):
+                for name, sub in value.items():
+                    yield name
+                    yield from _schema_strings(sub)
+            else:
+                yield key
+                yield from _schema_strings(value)
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from _schema_strings(item)
+    else:
+        yield from _leaves(schema)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """The texts of a JSON value: object keys, strings, and numbers and booleans as JSON writes them."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value if isinstance(value, str) else json.dumps(value)
+
+
+def _find(content: str, text: str, start: int) -> int:
+    """Where `content` ends in `text` at or after `start`, as it is or as JSON writes it; 0 when it is not there."""
+    if not content:
+        return max(start, 1)
+    for written in (content, json.dumps(content, ensure_ascii=False)[1:-1]):
+        at = text.find(written, start)
+        if at >= 0:
+            return at + len(written)
+    return 0

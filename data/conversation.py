@@ -1,0 +1,74 @@
+"""The one form a row takes before it is rendered, shared by training, the checks and the parity test.
+
+It applies exactly what vLLM's front end applies to a request before its template runs
+(vllm/renderers/chat_utils.py, 0.32): argument text becomes an object, text parts are joined by newlines (empty
+ones are skipped), null content becomes "", an empty `tool_calls` disappears. What vLLM would coerce silently
+(arguments that are no object become {}) is an error in `data.rules` before it gets here.
+"""
+
+import json
+from typing import NamedTuple
+
+from data.row import Content, JsonObject, Message, Row
+from data.user_error import UserError
+
+
+class Call(NamedTuple):
+    name: str
+    arguments: JsonObject
+
+
+class Conversation(NamedTuple):
+    messages: list[JsonObject]
+    """For the chat template: `role`, `content` (always text) and, on assistant messages with calls, `tool_calls`."""
+    tools: list[JsonObject] | None
+    is_trained: list[bool]
+    """One flag a message: is it an assistant message whose tokens carry loss?"""
+
+
+def conversation(row: Row) -> Conversation:
+    """Bring a checked row to the form that is rendered."""
+    messages = [_message(message) for message in row.messages]
+    tools = [_tool(tool.model_dump()) for tool in row.tools] if row.tools else None
+    return Conversation(messages, tools, [message.is_trained for message in row.messages])
+
+
+def calls_of(message: Message) -> list[Call]:
+    """The calls of a message with their arguments as objects, in order."""
+    return [Call(call.function.name, arguments_object(call.function.arguments)) for call in message.tool_calls or []]
+
+
+def arguments_object(arguments: str | JsonObject) -> JsonObject:
+    """Arguments as an object; "" counts as {}. Raises UserError for any other JSON, as vLLM would make {} of it."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        parsed = json.loads(arguments or "{}")
+    except json.JSONDecodeError as error:
+        raise UserError(f"arguments are not JSON: {error}", fix="write one JSON object, for example {}") from error
+    if not isinstance(parsed, dict):
+        raise UserError(f"arguments are a JSON {type(parsed).__name__}, not an object", fix="write one JSON object")
+    return parsed
+
+
+def content_text(content: Content | None) -> str:
+    """Content as text: parts joined by newlines, empty parts skipped, null as ""."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "\n".join(part.text for part in content if part.text)
+
+
+def _message(message: Message) -> JsonObject:
+    # Open models have no refusal channel: the refusal is what the assistant said.
+    out: JsonObject = {"role": message.role, "content": content_text(message.content) or message.refusal or ""}
+    if message.tool_calls:
+        out["tool_calls"] = [
+            {"type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in calls_of(message)
+        ]
+    return out
+
+
+def _tool(tool: JsonObject) -> JsonObject:
+    function = {key: tool["function"][key] for key in ("name", "description", "parameters")}
+    return {"type": "function", "function": {key: value for key, value in function.items() if value is not None}}

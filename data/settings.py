@@ -1,0 +1,116 @@
+"""Recipes: a YAML file, dotted overrides from the command line, and a typed, frozen class that rejects unknown keys."""
+
+import difflib
+import json
+import types
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data.user_error import UserError
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """Base of every recipe section: frozen, unknown keys are errors, the docstring under a field is its help."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Synthesize(Section):
+    """Rows made by `data.synthesize` for the task API."""
+
+    train: int = Field(default=400, gt=0)
+    test: int = Field(default=240, gt=0)
+    seed: int = 7
+
+
+class DataSection(Section):
+    train: list[Path] = []
+    """JSONL files of training rows."""
+    test: list[Path] = []
+    """JSONL files of held-out rows: never trained on, scored by `eval.run`."""
+    synthesize: Synthesize | None = None
+    """Make the rows instead of reading them."""
+    too_long: Literal["drop", "fail"] = "drop"
+    """A row longer than `sft.max_length`: drop it whole (counted and listed), or stop. Never cut."""
+
+
+def load_settings(path: Path, overrides: list[str], cls: type[Settings]) -> Settings:
+    """Read a YAML recipe and apply `section.key=value` overrides (values are YAML too).
+
+    Raises UserError naming the file and the key for anything that `cls` does not take.
+    """
+    settings = _read_yaml(path)
+    for override in overrides:
+        _apply(settings, override)
+    try:
+        return cls.model_validate(settings)
+    except ValidationError as error:
+        raise _settings_error(path, error, cls) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise UserError("no such recipe", where=str(path), fix="give the path of a YAML file, as in recipes/") from error
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise UserError(f"not a YAML recipe: {' '.join(str(error).split())}", where=str(path)) from error
+    if not isinstance(settings, dict):
+        raise UserError("a recipe is a mapping of sections", where=str(path), fix="start with `name: ...`")
+    return settings
+
+
+def _apply(settings: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise UserError(f"{override!r} is not KEY=VALUE", where="command line", fix="for example sft.learning_rate=1e-4")
+    *sections, last = key.split(".")
+    for section in sections:
+        settings = settings.setdefault(section, {})
+        if not isinstance(settings, dict):
+            raise UserError(f"{section!r} in {key!r} is a value, not a section", where="command line")
+    settings[last] = parse_scalar(value)
+
+
+def parse_scalar(value: str) -> Any:
+    """A command-line value as YAML reads it, but with 1e-4 as a number (YAML 1.1 wants 1.0e-4)."""
+    try:
+        return float(value) if "e" in value.lower() else yaml.safe_load(value)
+    except (ValueError, yaml.YAMLError):
+        return yaml.safe_load(value)
+
+
+def unknown_key_fix(key: str, known: list[str]) -> str:
+    """The fix for an unknown key: the nearest known one, or all of them."""
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(sorted(known))}"
+
+
+def _settings_error(path: Path, error: ValidationError, cls: type[BaseModel]) -> UserError:
+    first = error.errors()[0]
+    location = [part for part in first["loc"] if isinstance(part, str)]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(cls, location[:-1])
+        return UserError(f"unknown key {key!r}", where=str(path), fix=unknown_key_fix(location[-1], known))
+    got = json.dumps(first["input"], default=str)[:80]
+    return UserError(f"key {key!r}: {first['msg']} (got {got})", where=str(path))
+
+
+def _fields_at(cls: type[BaseModel], location: list[str]) -> list[str]:
+    """The field names of the section that `location` leads to."""
+    for part in location:
+        field = cls.model_fields.get(part)
+        candidates = [field.annotation] if field else []
+        if field and isinstance(field.annotation, types.UnionType):
+            candidates = list(get_args(field.annotation))
+        nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not nested:
+            return []
+        cls = nested[0]
+    return list(cls.model_fields)

@@ -1,0 +1,61 @@
+"""The sections of a recipe that training reads. `recipes.recipe` adds serving, evaluation and the gate."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from data.settings import DataSection, Section
+from data.template import TemplateName
+
+
+class ModelSection(Section):
+    path: str
+    """A folder, a hub id, a .gguf file, or `package:FILE` for a file inside an installed package."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub."""
+
+
+class QuantizationSection(Section):
+    """bitsandbytes 4-bit weights for QLoRA, in transformers' BitsAndBytesConfig's words."""
+
+    load_in_4bit: Literal[True] = True
+    bnb_4bit_quant_type: Literal["nf4", "fp4"] = "nf4"
+    bnb_4bit_use_double_quant: bool = True
+
+
+class MergeSection(Section):
+    max_logit_difference: float = Field(default=0.5, gt=0)
+    """Largest allowed difference between a logit of the merged bf16 model and of base + adapter, on trained positions."""
+    min_agreement: float = Field(default=0.99, gt=0, le=1)
+    """Smallest allowed share of trained positions where both models put the same token first."""
+    check_rows: int = Field(default=8, gt=0)
+
+
+class TrainRecipe(Section):
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    """The run's folder under runs/ and the served name of the tuned model."""
+    runs: Path = Path("runs")
+    model: ModelSection
+    template: TemplateName
+    data: DataSection
+    lora: dict[str, Any] = {}
+    """peft.LoraConfig's own keys."""
+    quantization: QuantizationSection | None = None
+    sft: dict[str, Any] = {}
+    """trl.SFTConfig's own keys."""
+    merge: MergeSection = MergeSection()
+    # Read by the rooms that own them; here only so that one file can serve every program.
+    serve: Any = None
+    eval: Any = None
+    gate: Any = None
+
+    @property
+    def folder(self) -> Path:
+        """The run folder, runs/NAME."""
+        return self.runs / self.name
+
+    @property
+    def max_length(self) -> int:
+        """Longest row in tokens: TRL's `sft.max_length`, whose default of 1024 is short for tool lists."""
+        return int(self.sft.get("max_length", 2048))
