@@ -74,9 +74,12 @@ def render_text(talk: Conversation, tokenizer: Tokenizer, template: Template) ->
     require_markers(template)
     try:
         texts, spans = render_jinja_template(
-            conversations=[talk.messages], tools=talk.tools, chat_template=template.source,
-            return_assistant_tokens_mask=True, **tokenizer.special_tokens_map,
-        )  # fmt: skip
+            conversations=[talk.messages],
+            tools=talk.tools,
+            chat_template=template.source,
+            return_assistant_tokens_mask=True,
+            **tokenizer.special_tokens_map,
+        )
     except Exception as error:  # a template may raise anything: it is a program
         raise UserError(f"cannot be rendered with the {template.name} template: {error}") from error
     num_assistants = sum(message["role"] == "assistant" for message in talk.messages)
@@ -88,12 +91,17 @@ def render_text(talk: Conversation, tokenizer: Tokenizer, template: Template) ->
     return Text(texts[0], spans[0])
 
 
-def render_prompt(messages: list[JsonObject], tools: list[JsonObject] | None, tokenizer: Tokenizer, template: Template) -> str:
+def render_prompt(
+    messages: list[JsonObject], tools: list[JsonObject] | None, tokenizer: Tokenizer, template: Template
+) -> str:
     """The prompt a server builds for the turn after `messages`."""
     texts, _ = render_jinja_template(
-        conversations=[messages], tools=tools, chat_template=template.source, add_generation_prompt=True,
+        conversations=[messages],
+        tools=tools,
+        chat_template=template.source,
+        add_generation_prompt=True,
         **tokenizer.special_tokens_map,
-    )  # fmt: skip
+    )
     return str(texts[0])
 
 
@@ -116,4 +124,6 @@ def _require_prompts(
 def _refuse_doubled_bos(ids: list[int], tokenizer: Tokenizer) -> None:
     bos = tokenizer.bos_token_id
     if bos is not None and ids[:2] == [bos, bos]:
-        raise UserError(f"the row starts with {tokenizer.bos_token!r} twice", fix="take it out of the text or the template")
+        raise UserError(
+            f"the row starts with {tokenizer.bos_token!r} twice", fix="take it out of the text or the template"
+        )

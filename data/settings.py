@@ -57,7 +57,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         settings = yaml.safe_load(path.read_text())
     except FileNotFoundError as error:
-        raise UserError("no such recipe", where=str(path), fix="give the path of a YAML file, as in recipes/") from error
+        raise UserError(
+            "no such recipe", where=str(path), fix="give the path of a YAML file, as in recipes/"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
         raise UserError(f"not a YAML recipe: {' '.join(str(error).split())}", where=str(path)) from error
     if not isinstance(settings, dict):
@@ -68,7 +70,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _apply(settings: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals:
-        raise UserError(f"{override!r} is not KEY=VALUE", where="command line", fix="for example sft.learning_rate=1e-4")
+        raise UserError(
+            f"{override!r} is not KEY=VALUE", where="command line", fix="for example sft.learning_rate=1e-4"
+        )
     *sections, last = key.split(".")
     for section in sections:
         settings = settings.setdefault(section, {})

@@ -46,7 +46,9 @@ def read_manifest(folder: Path) -> Manifest:
     Raises UserError when the folder is no model, has no manifest, or has one that was not written by this program.
     """
     if not folder.is_dir():
-        raise UserError("no such model folder", where=str(folder), fix="give a folder made by train.base or train.merge")
+        raise UserError(
+            "no such model folder", where=str(folder), fix="give a folder made by train.base or train.merge"
+        )
     if not (folder / "config.json").is_file():
         raise UserError("not a model folder: it has no config.json", where=str(folder), fix="give runs/NAME/merged")
     path = folder / FILE_NAME
@@ -60,7 +62,9 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(f"foreign manifest: {key}: {first['msg']}", where=str(path), fix="make it again with train.merge") from error
+        raise UserError(
+            f"foreign manifest: {key}: {first['msg']}", where=str(path), fix="make it again with train.merge"
+        ) from error
 
 
 def require_template(folder: Path, manifest: Manifest) -> None:
@@ -70,8 +74,9 @@ def require_template(folder: Path, manifest: Manifest) -> None:
     if found != manifest.template_sha256:
         raise UserError(
             f"the chat template (sha256 {found[:12]}) is not the one of the manifest ({manifest.template_sha256[:12]})",
-            where=str(path), fix="make the folder again with train.merge",
-        )  # fmt: skip
+            where=str(path),
+            fix="make the folder again with train.merge",
+        )
 
 
 def schema_hashes(tools: list[dict[str, Any]]) -> dict[str, str]:

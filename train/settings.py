@@ -26,7 +26,7 @@ class QuantizationSection(Section):
 
 class MergeSection(Section):
     max_logit_difference: float = Field(default=0.5, gt=0)
-    """Largest allowed difference between a logit of the merged bf16 model and of base + adapter, on trained positions."""
+    """Largest allowed difference of a logit, merged bf16 model against base + adapter, on trained positions."""
     min_agreement: float = Field(default=0.99, gt=0, le=1)
     """Smallest allowed share of trained positions where both models put the same token first."""
     check_rows: int = Field(default=8, gt=0)

@@ -1,0 +1,105 @@
+"""Row files: JSONL (plain or gzipped) to checked rows, with every fault found by line."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from data.row import Row
+from data.rules import Finding, row_findings
+from data.user_error import UserError
+
+
+class NumberedRow(NamedTuple):
+    path: Path
+    line: int
+    """1-based physical line."""
+    row: Row
+
+
+class RowFile(NamedTuple):
+    path: Path
+    rows: list[NumberedRow]
+    """The rows without an error."""
+    findings: list[Finding]
+    """Errors and warnings of all lines, in file order."""
+    num_lines: int
+    """Lines that hold something."""
+
+
+def read_rows(path: Path) -> list[NumberedRow]:
+    """All rows of a file. Raises UserError with the first fault when any row has an error."""
+    file = read_row_file(path)
+    errors = [finding for finding in file.findings if finding.is_error]
+    if errors:
+        more = f" (+{len(errors) - 1} more; run data.check)" if len(errors) > 1 else ""
+        raise UserError(f"{errors[0].reason}{more}", where=errors[0].where, fix=errors[0].fix)
+    return file.rows
+
+
+def read_row_file(path: Path) -> RowFile:
+    """All rows and all findings of a file. Raises UserError when the file itself cannot be read or is empty."""
+    rows: list[NumberedRow] = []
+    findings: list[Finding] = []
+    num_lines = 0
+    for line, text in enumerate(_lines(path), start=1):
+        if not text.strip():
+            continue
+        num_lines += 1
+        row, found = parse_row(path, line, text)
+        findings += found
+        if row and not any(finding.is_error for finding in found):
+            rows.append(NumberedRow(path, line, row))
+    if not num_lines:
+        raise UserError("the file is empty", where=str(path), fix="one JSON object a line: messages and tools")
+    return RowFile(path, rows, findings, num_lines)
+
+
+def parse_row(path: Path, line: int, text: str) -> tuple[Row | None, list[Finding]]:
+    """One line to a row with its findings; None when it has not even the form of a row."""
+    try:
+        raw = json.loads(text)
+    except json.JSONDecodeError as error:
+        reason = f"broken JSON at column {error.colno}: {error.msg}"
+        return None, [Finding(path, line, "json", reason, fix="write one complete JSON object a line")]
+    if not isinstance(raw, dict):
+        return None, [Finding(path, line, "json", "the line is no JSON object", fix='start with {"messages": [...]}')]
+    try:
+        row = Row.model_validate(raw)
+    except ValidationError as error:
+        return None, [_finding(path, line, fault) for fault in error.errors()]
+    return row, row_findings(path, line, row)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
+    try:
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+        raise UserError(f"is not UTF-8 JSONL: {error}", where=str(path), fix="save it as UTF-8") from error
+    # Not splitlines: U+2028 and its like are legal inside JSON strings.
+    return text.split("\n")
+
+
+def _finding(path: Path, line: int, fault: Any) -> Finding:
+    """A pydantic fault as a finding: message number and key apart."""
+    location = list(fault["loc"])
+    message = None
+    if len(location) >= 2 and location[0] == "messages" and isinstance(location[1], int):
+        message, location = location[1] + 1, location[2:]
+    # pydantic names the branches of a union (`str`, `list[...]`): they are no keys of the row.
+    names = [part for part in location if isinstance(part, int) or part.isidentifier() and part not in ("str", "dict")]
+    reason = {"missing": "is required", "extra_forbidden": "is not a known key"}.get(fault["type"], fault["msg"])
+    return Finding(
+        path, line, "form", reason, message=message, key=_dotted(names), fix="see the row format in the README"
+    )
+
+
+def _dotted(parts: list[str | int]) -> str:
+    """`tool_calls[1].function.name` from its parts."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")

@@ -1,0 +1,156 @@
+"""The rows of a run: read or made, checked, rendered once for their length, and written to runs/NAME/rows/.
+
+Nothing is dropped silently: what is left out is counted by cause and listed, row by row, in dropped.jsonl.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.progress import track
+
+from data.conversation import conversation
+from data.reading import NumberedRow, parse_row, read_rows
+from data.render import Tokenizer, render
+from data.row import JsonObject, Row
+from data.scenarios import synthesize
+from data.settings import DataSection
+from data.template import Template
+from data.user_error import UserError
+
+
+class Dropped(NamedTuple):
+    where: str
+    cause: str
+    detail: str
+
+
+class RowStore(NamedTuple):
+    folder: Path
+
+    @property
+    def train(self) -> Path:
+        return self.folder / "train.jsonl"
+
+    @property
+    def test(self) -> Path:
+        return self.folder / "test.jsonl"
+
+    @property
+    def dropped(self) -> Path:
+        return self.folder / "dropped.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        return self.folder / "summary.json"
+
+    def sha256(self) -> str:
+        """Hash of the training rows."""
+        return hashlib.sha256(self.train.read_bytes()).hexdigest()
+
+
+def fill_row_store(
+    store: RowStore, section: DataSection, tokenizer: Tokenizer, template: Template, max_length: int
+) -> JsonObject:
+    """Write the rows of a recipe's data section; returns the summary that is also written beside them.
+
+    Raises UserError for a file with a fault, a row that cannot be rendered, too long a row where that is refused,
+    a held-out row that is also a training row, or no row left.
+    """
+    splits = {"train": _read(section.train), "test": _read(section.test)}
+    if section.synthesize:
+        made = synthesize(section.synthesize.train, section.synthesize.test, section.synthesize.seed)
+        splits["train"] += _made(made.train, "train")
+        splits["test"] += _made(made.test, "test")
+    summary: JsonObject = {}
+    dropped: list[Dropped] = []
+    kept: dict[str, list[NumberedRow]] = {}
+    for name, rows in splits.items():
+        if not rows:
+            raise UserError(f"no {name} rows", where=f"data.{name}", fix=f"name files under data.{name}, or synthesize")
+        kept[name], lost, counts = _measure(name, rows, section, tokenizer, template, max_length)
+        dropped += lost
+        summary[name] = counts
+    _refuse_leaks(kept["train"], kept["test"])
+    _write(store, kept, dropped, summary)
+    return summary
+
+
+def _read(paths: list[Path]) -> list[NumberedRow]:
+    return [row for path in paths for row in read_rows(path)]
+
+
+def _made(rows: Iterable[JsonObject], name: str) -> list[NumberedRow]:
+    numbered = []
+    for line, raw in enumerate(rows, start=1):
+        row, findings = parse_row(Path(f"synthesized-{name}"), line, json.dumps(raw))
+        errors = [finding for finding in findings if finding.is_error]
+        assert row and not errors, f"synthesized row breaks a rule: {errors[:1]}"
+        numbered.append(NumberedRow(Path(f"synthesized-{name}"), line, row))
+    return numbered
+
+
+def _measure(
+    name: str, rows: list[NumberedRow], section: DataSection, tokenizer: Tokenizer, template: Template, max_length: int
+) -> tuple[list[NumberedRow], list[Dropped], JsonObject]:
+    kept, dropped, lengths, num_trained = [], [], [], 0
+    for numbered in track(rows, description=f"rendering {name} rows", transient=True):
+        where = f"{numbered.path}:{numbered.line}"
+        try:
+            rendered = render(numbered.row, tokenizer, template)
+        except UserError as error:
+            raise UserError(error.what, where=where, fix=error.fix) from error
+        if len(rendered.input_ids) > max_length:
+            detail = f"{len(rendered.input_ids)} tokens, sft.max_length is {max_length}"
+            if section.too_long == "fail":
+                raise UserError(
+                    f"row too long: {detail}", where=where, fix="raise sft.max_length, or data.too_long=drop"
+                )
+            dropped.append(Dropped(where, "too_long", detail))
+            continue
+        kept.append(numbered)
+        lengths.append(len(rendered.input_ids))
+        num_trained += rendered.num_trained
+    if not kept:
+        raise UserError(f"all {len(rows)} {name} rows are longer than {max_length} tokens", fix="raise sft.max_length")
+    counts = {
+        "rows": len(kept), "dropped": dict(Counter(item.cause for item in dropped)), "tokens": sum(lengths),
+        "trained_tokens": num_trained, "longest_tokens": max(lengths),
+    }  # fmt: skip
+    return kept, dropped, counts
+
+
+def _refuse_leaks(train: list[NumberedRow], test: list[NumberedRow]) -> None:
+    """A held-out row that was trained on measures memory, not skill."""
+    seen = {_identity(numbered.row): numbered for numbered in train}
+    for numbered in test:
+        twin = seen.get(_identity(numbered.row))
+        if twin:
+            raise UserError(
+                f"held-out row is also the training row {twin.path}:{twin.line}",
+                where=f"{numbered.path}:{numbered.line}",
+                fix="take it out of one of the files",
+            )
+
+
+def _identity(row: Row) -> str:
+    return json.dumps(conversation(row).messages)
+
+
+def _write(store: RowStore, kept: dict[str, list[NumberedRow]], dropped: list[Dropped], summary: JsonObject) -> None:
+    store.folder.mkdir(parents=True, exist_ok=True)
+    for path, name in ((store.train, "train"), (store.test, "test")):
+        lines = [numbered.row.model_dump_json(exclude_unset=True) for numbered in kept[name]]
+        _replace(path, "\n".join(lines) + "\n")
+    _replace(store.dropped, "".join(json.dumps(item._asdict()) + "\n" for item in dropped))
+    _replace(store.summary, json.dumps(summary, indent=2) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write whole or not at all: a reader never sees half a file."""
+    partial = path.with_suffix(path.suffix + ".partial")
+    partial.write_text(text)
+    partial.rename(path)

@@ -1,0 +1,173 @@
+"""Where a scenario plays: a persona, a day, some tasks; and the draws that a scenario makes from the word banks."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from random import Random
+from typing import Literal, NamedTuple
+
+from data.row import JsonObject
+from data.small_talk import CITIES, PEOPLE
+from data.transcript import Call, Transcript, describe_result
+from data.wording import EXTRA_DUE, EXTRA_PRIORITY, HELD_OUT_TITLES, PERSONAS, TRAIN_TITLES, Bank
+from data.workspace import (
+    PRIORITIES,
+    Task,
+    coming_days,
+    draw_tasks,
+    numbered_tasks,
+    render_listed,
+    render_numbered,
+    render_today,
+    weekday,
+)
+
+Split = Literal["train", "test"]
+
+
+class When(NamedTuple):
+    """A due date as the user says it and as the call must have it."""
+
+    words: str
+    due_date: str
+
+
+class Ref(NamedTuple):
+    """A task as the user names it."""
+
+    words: str
+    task: Task
+
+
+class Scene:
+    """`listed`: the tasks stand in the system message; otherwise they are in a numbered workspace, which lists on call.
+
+    A `listed` of None tosses a coin. `suits` refuses numbered workspaces that a scenario cannot use.
+    """
+
+    def __init__(
+        self,
+        rng: Random,
+        split: Split,
+        listed: bool | None = None,
+        suits: Callable[[list[Task]], bool] = bool,
+    ) -> None:
+        self.rng, self.split = rng, split
+        self.listed = rng.random() < 0.5 if listed is None else listed
+        self._titles = TRAIN_TITLES if split == "train" else HELD_OUT_TITLES
+        self._persona = rng.choice(PERSONAS)
+        self._today = date(2026, 1, 1) + timedelta(days=rng.randrange(730))
+        self._has_coming_days = rng.random() < 0.25
+        tasks, tasks_text = self._draw_workspace(suits)
+        self._taken = {task.title for task in tasks}
+        self._unnamed = rng.sample(tasks, len(tasks))
+        today_text = render_today(self._today, with_coming_days=self._has_coming_days)
+        self._transcript = Transcript("\n".join([self._persona.prompt, today_text, tasks_text]))
+
+    def choose(self, *values: str) -> str:
+        return self.rng.choice(values)
+
+    def priority(self, *, other_than: str | None = None) -> str:
+        return self.rng.choice([priority for priority in PRIORITIES if priority != other_than])
+
+    def title(self) -> str:
+        """A title that no task of this scene has yet."""
+        title = self.rng.choice([title for title in self._titles if title not in self._taken])
+        self._taken.add(title)
+        return title
+
+    def task(self, *, any_status: bool = False) -> Task:
+        """A task, open unless said otherwise, that this scene has not named yet."""
+        task = next(task for task in self._unnamed if any_status or task.status == "open")
+        self._unnamed.remove(task)
+        return task
+
+    def ref(self, *, by_title: bool | None = None, any_status: bool = False) -> Ref:
+        """A task by its id or title; in a numbered workspace titles need a look-up, so there the default is the id."""
+        task = self.task(any_status=any_status)
+        by_title = (self.listed and self.rng.random() < 0.5) if by_title is None else by_title
+        if by_title:
+            return Ref(self.choose(f'"{task.title}"', f'the "{task.title}" task', f'the task "{task.title}"'), task)
+        return Ref(self.choose(task.task_id, f"task {task.task_id}"), task)
+
+    def wrong_id(self, task: Task) -> str:
+        """An id that does not exist and that the service's error corrects to this task."""
+        hundreds, tens, ones = list(task.task_id.removeprefix("T-"))
+        slips = [f"T-{hundreds}{ones}{tens}", f"T-{tens}{hundreds}{ones}", f"T-{hundreds}{tens}{ones}{ones}"]
+        self.rng.shuffle(slips)
+        # The natural slips can be as close to another task; one of ten more digits at the end never is.
+        slips += [task.task_id + digit for digit in "0123456789"]
+        return next(slip for slip in slips if f"did you mean {task.task_id} " in self._transcript.not_found(slip))
+
+    def when(self, *, other_than: str | None = None) -> When:
+        """Never the date the task has already: such a call would leave no mark on the end state."""
+        when = self.spoken_day() if self.rng.random() < 0.6 else self._iso_day()
+        return when if when.due_date != other_than else self.when(other_than=other_than)
+
+    def spoken_day(self, *, other_than: str | None = None) -> When:
+        """Today, tomorrow or, where the system message lists the coming days, a weekday."""
+        when = self._spoken_day()
+        return when if when.due_date != other_than else self.spoken_day(other_than=other_than)
+
+    def _iso_day(self) -> When:
+        iso = str(self._today + timedelta(days=self.rng.randrange(2, 60)))
+        return When(iso, iso)
+
+    def _spoken_day(self) -> When:
+        if self._has_coming_days and self.rng.random() < 0.7:
+            day = self.rng.choice(coming_days(self._today))
+            return When(weekday(day), str(day))
+        words, ahead = self.rng.choice([("today", 0), ("tomorrow", 1)])
+        return When(words, str(self._today + timedelta(days=ahead)))
+
+    def extras(self) -> tuple[str, JsonObject]:
+        """Optional words on due date and priority, and the arguments they mean: none that the user does not mention."""
+        words, arguments = "", JsonObject()
+        if self.rng.random() < 0.55:
+            when = self.when()
+            words += self.choose(*EXTRA_DUE).format(when=when.words)
+            arguments["due_date"] = when.due_date
+        if self.rng.random() < 0.4:
+            arguments["priority"] = self.priority()
+            words += self.choose(*EXTRA_PRIORITY).format(priority=arguments["priority"])
+        return words, arguments
+
+    def phrase(self, bank: Bank, **slots: str) -> str:
+        """A request from the bank; a test row takes a shared phrase only if a held-out title stands in it."""
+        titled = [name for name, value in slots.items() if name in ("title", "lower") or '"' in value]
+        phrases = bank.shared if self.split == "train" else bank.held_out
+        if self.split == "test" and self.rng.random() < 0.5:
+            phrases = tuple(text for text in bank.shared if any(f"{{{name}}}" in text for name in titled)) or phrases
+        text = self.rng.choice(phrases).format(city=self.choose(*CITIES), person=self.choose(*PEOPLE), **slots)
+        return text[0].upper() + text[1:]
+
+    def ask(self, text: str) -> None:
+        self._transcript.ask(self.choose(*self._persona.greetings) + text + self.choose(*self._persona.closings))
+
+    def say(self, text: str) -> None:
+        self._transcript.say(text)
+
+    def call(self, *calls: Call) -> list[JsonObject]:
+        return self._transcript.call(*calls)
+
+    def fail(self, call: Call) -> str:
+        return self._transcript.fail(call)
+
+    def finish(self, *calls: Call) -> list[JsonObject]:
+        """Make the calls and report their results in the persona's way."""
+        results = self.call(*calls)
+        parts = [describe_result(call, result) for call, result in zip(calls, results, strict=True)]
+        self.say(f"{self._persona.done} {'; '.join(parts)}.")
+        return results
+
+    def row(self) -> JsonObject:
+        return self._transcript.row()
+
+    def _draw_workspace(self, suits: Callable[[list[Task]], bool]) -> tuple[list[Task], str]:
+        if self.listed:
+            tasks = draw_tasks(self.rng, self._titles, self._today)
+            return tasks, render_listed(tasks)
+        while True:
+            number = self.rng.randrange(1000, 9999, 2) + (self.split == "test")
+            tasks = numbered_tasks(number, self._today)
+            if suits(tasks):
+                return tasks, f"{render_numbered(number, self._today)} Look up ids with list_tasks, status open."

@@ -1,0 +1,151 @@
+"""Requests that no tool should answer, close in wording to those that one should, and the short answers to them."""
+
+from typing import NamedTuple
+
+from data.wording import Bank
+
+CITIES = ("Oslo", "Porto", "Leeds", "Ghent", "Lyon", "Turin", "Graz", "Cork")
+PEOPLE = ("Ines", "Marek", "Yusuf", "Priya", "Hanna", "Tomas", "Wanjiru", "Leo")
+
+
+class Topic(NamedTuple):
+    answer: str
+    questions: Bank
+
+
+NO_CALL_TOPICS = (
+    Topic(
+        "Start with a verb and name one outcome, for example the thing to buy or the person to call.",
+        Bank(
+            (
+                "How do I write a good task title?",
+                'Is "{title}" a good title for a task?',
+                "What makes a task title clear?",
+                "How should I word a new task?",
+            ),
+            (
+                'Would you say "{title}" is a clear task title?',
+                "Any tips for naming tasks?",
+                "How long should a task title be?",
+            ),
+        ),
+    ),
+    Topic(
+        "Use high only for what cannot wait, medium for this week, low for the rest.",
+        Bank(
+            ("When should a task be high priority?", "How do I choose a priority?", "What is low priority good for?"),
+            ("Which tasks deserve high priority in general?", "How do people usually set priorities?"),
+        ),
+    ),
+    Topic(
+        "I can add, change, complete and list tasks.",
+        Bank(
+            (
+                "What can you do with my tasks?",
+                "Can you complete tasks?",
+                "Are you able to change due dates?",
+                "Which kinds of requests can you handle?",
+                "Can you list tasks by priority?",
+            ),
+            (
+                "Do you know how to rename tasks?",
+                "What are you able to do for my list?",
+                "Could you mark tasks as done if I asked?",
+            ),
+        ),
+    ),
+    Topic(
+        "I can only manage your tasks, so I cannot help with that.",
+        Bank(
+            (
+                "What is the weather in {city} tomorrow?",
+                "Send an email to {person} about my plan to {lower}.",
+                "Book me a flight to {city} for tomorrow.",
+                "Call {person} and say that I am late.",
+                "Find the phone number of {person}.",
+                "Add 20 euros to the account of {person}.",
+                "Show me the news from {city}.",
+            ),
+            (
+                "Will it rain in {city} today?",
+                "Text {person} that I will {lower}.",
+                "Order a taxi to {city} for me.",
+                "Show me the photos from {city}.",
+                "Set a meeting with {person} in my calendar app.",
+                "Play the playlist that {person} made.",
+            ),
+        ),
+    ),
+    Topic(
+        "Glad to hear it. Tell me when I can do something for your list.",
+        Bank(
+            (
+                "I love a short to-do list.",
+                "Today was a good day, {person} helped me to {lower}.",
+                "{person} says that a done list is better than a to-do list.",
+                "Finishing things feels great.",
+            ),
+            (
+                "Nothing beats an empty list.",
+                "{person} likes to {lower}, can you believe it?",
+                "My sister {person} never writes tasks down.",
+                "What a productive week.",
+            ),
+        ),
+    ),
+    Topic(
+        "Well done! Nothing on your list is meant by that, so I leave it as it is.",
+        Bank(
+            (
+                "I finished reading a novel last night.",
+                "I completed my first marathon in {city}.",
+                "I am done with rainy days.",
+            ),
+            ("I am finally through with my exams.", "I finished a lovely walk in {city}."),
+        ),
+    ),
+)
+
+# Requests with something missing: the assistant must ask, not guess.
+ASK_BACK_TOPICS = (
+    Topic(
+        "What should the title of the task be?",
+        Bank(
+            (
+                "Add a task.",
+                "Create a new task, due tomorrow.",
+                "Put something on my list.",
+                "New task, high priority.",
+            ),
+            ("Jot down a task.", "One more task, due today.", "Enter a low-priority task."),
+        ),
+    ),
+    Topic(
+        "Which task do you mean?",
+        Bank(
+            ("Mark the task as done.", "Complete it.", "Make it high priority.", "Move the task to tomorrow."),
+            ("Check off the task.", "Shift it to tomorrow.", "Set that one to low priority."),
+        ),
+    ),
+    Topic(
+        "What should the new due date be?",
+        Bank(
+            ("Move {ref} to another day.", "Change the due date of {ref}.", "Reschedule {ref}."),
+            ("Shift {ref}.", "Give {ref} a different deadline."),
+        ),
+    ),
+    Topic(
+        "Which priority should it have: low, medium or high?",
+        Bank(("Change the priority of {ref}.", "Give {ref} another priority."), ("{ref} needs a different priority.",)),
+    ),
+    Topic(
+        "What should the new title be?",
+        Bank(("Rename {ref}.", "Change the title of {ref}."), ("{ref} needs a better title.",)),
+    ),
+)
+
+# Questions that the task list in the system message, or the answer just given, already holds.
+ASK_DUE = Bank(("When is {ref} due?", "What is the due date of {ref}?"), ("By when must {ref} be done?",))
+ASK_PRIORITY = Bank(("What is the priority of {ref}?", "How important is {ref}?"), ("Which priority does {ref} have?",))
+ASK_STATUS = Bank(("Is {ref} done?", "Is {ref} still open?"), ("Have I completed {ref} yet?",))
+ASK_NEW_ID = Bank(("Which id did it get?", "What is its id?"), ("Under which id can I find it?",))

@@ -1,0 +1,72 @@
+"""Write training and held-out rows for the task API, every tool result of which was really computed.
+
+    python -m data.synthesize --out runs/tasks/rows --train 400 --test 240 --seed 7
+
+Writes `train.jsonl` and `test.jsonl`; the same options give the same bytes.
+"""
+
+import argparse
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+from data.row import JsonObject
+from data.scenarios import KINDS, kind_of, synthesize
+from data.task_service import TASK_TOOLS
+from data.user_error import UserError, run_program
+
+
+def main() -> None:
+    args = _parser().parse_args()
+    for option, n_rows in (("--train", args.train), ("--test", args.test)):
+        if n_rows < 1:
+            raise UserError(f"{n_rows} rows asked for", where=option, fix="give a number of rows from 1 up")
+    rows = synthesize(args.train, args.test, args.seed)
+    for name, split in (("train", rows.train), ("test", rows.test)):
+        path = args.out / f"{name}.jsonl"
+        _write(path, split)
+        print(_summary(path, split))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m data.synthesize", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for train.jsonl and test.jsonl")
+    parser.add_argument("--train", type=int, default=400, metavar="N", help="training rows (default: %(default)s)")
+    parser.add_argument("--test", type=int, default=240, metavar="N", help="held-out rows (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=7, metavar="N", help="seed of all draws (default: %(default)s)")
+    return parser
+
+
+def _write(path: Path, rows: list[JsonObject]) -> None:
+    """Whole or not at all: a reader never sees half a file."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"cannot write: {error.strerror}", where=str(path), fix="give --out a folder that you own"
+        ) from error
+
+
+def _summary(path: Path, rows: list[JsonObject]) -> str:
+    kinds = Counter(kind_of(row) for row in rows)
+    calls = Counter(
+        call["function"]["name"] for row in rows for m in row["messages"] for call in m.get("tool_calls", ())
+    )
+    tools = [tool["function"]["name"] for tool in TASK_TOOLS]
+    return "\n".join(
+        [
+            f"{path}: {len(rows)} rows",
+            "  kinds: " + ", ".join(f"{kind} {kinds[kind]}" for kind in KINDS),
+            "  calls: " + ", ".join(f"{tool} {calls[tool]}" for tool in tools),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,140 @@
+"""eval.json: everything that one evaluation asked, got and scored, enough to gate on it and to run it again."""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import ValidationError
+
+from data.user_error import UserError
+from eval.endpoint import Endpoint
+from eval.scores import Paired, Result, Scores, aggregate, compare
+from eval.settings import EvalSection, GateSection, Record
+from eval.suite import Kind, Suite
+
+
+class SuiteFacts(Record):
+    paths: list[str]
+    sha256: str
+    num_rows: int
+    num_items: int
+    kinds: dict[Kind, int]
+
+    @classmethod
+    def of(cls, suite: Suite) -> Self:
+        kinds = Counter(item.kind for item in suite.items)
+        return cls(
+            paths=suite.paths, sha256=suite.sha256, num_rows=suite.num_rows, num_items=len(suite.items), kinds=kinds
+        )
+
+
+class Sampling(Record):
+    """What must be equal for two scores to be compared, beside the suite."""
+
+    temperature: float
+    seed: int
+    max_tokens: int
+    tool_choice: str = "auto"
+    stream: bool = False
+    fuzzy_threshold: float
+
+    @classmethod
+    def of(cls, settings: EvalSection) -> Self:
+        return cls(
+            temperature=0,
+            seed=settings.seed,
+            max_tokens=settings.max_tokens,
+            fuzzy_threshold=settings.fuzzy_threshold,
+        )
+
+
+class Load(Record):
+    """What latency was measured under."""
+
+    concurrency: int
+    timeout_s: float
+    max_retries: int
+
+    @classmethod
+    def of(cls, settings: EvalSection) -> Self:
+        return cls(concurrency=settings.concurrency, timeout_s=settings.timeout_s, max_retries=settings.max_retries)
+
+
+class ModelRun(Record):
+    endpoint: Endpoint
+    load: Load
+    scores: Scores
+    results: list[Result]
+
+
+class Evaluation(Record):
+    schema_version: Literal[1] = 1
+    created: str
+    """UTC, ISO 8601."""
+    command: str
+    recipe: str = ""
+    template: str = ""
+    versions: dict[str, str]
+    suite: SuiteFacts
+    sampling: Sampling
+    candidate: ModelRun
+    baseline: ModelRun | None = None
+    gate: GateSection = GateSection()
+
+    @property
+    def paired(self) -> Paired | None:
+        return compare(self.candidate.results, self.baseline.results) if self.baseline else None
+
+
+def write_json(path: Path, record: Record) -> None:
+    """Whole or not at all: a reader never meets half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(record.as_json(), indent=1) + "\n")
+    part.replace(path)
+
+
+def require_writable(path: Path) -> None:
+    """Before the long work, not after it. Raises UserError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"no folder can be made for it: {error.strerror}", where=str(path)) from error
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UserError("cannot be written", where=str(path), fix="name a file in a folder that you may write to")
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """Raises UserError for a file that is missing, foreign, or whose scores do not follow from its results."""
+    try:
+        evaluation = Evaluation.model_validate(json.loads(path.read_text()))
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="run eval.run first") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"not an eval.json: key {key!r}: {first['msg']}", where=str(path), fix="run eval.run"
+        ) from error
+    except ValueError as error:
+        raise UserError(f"not JSON: {error}", where=str(path), fix="run eval.run again") from error
+    for run in (evaluation.candidate, evaluation.baseline):
+        if run and (run.scores != aggregate(run.results) or len(run.results) != evaluation.suite.num_items):
+            what = f"the scores of {run.endpoint.model} do not follow from its results"
+            raise UserError(what, where=str(path), fix="run eval.run again")
+    return evaluation
+
+
+def read_baseline(path: Path, suite: SuiteFacts, sampling: Sampling) -> ModelRun:
+    """The candidate of an earlier evaluation, if it was asked the same in the same way."""
+    earlier = read_evaluation(path)
+    for name, before, now in (
+        ("suite", earlier.suite.sha256[:12], suite.sha256[:12]),
+        ("sampling", str(earlier.sampling), str(sampling)),
+    ):
+        if before != now:
+            fix = "score the baseline again with this suite and these settings"
+            raise UserError(f"not comparable: its {name} is {before}, this one's {now}", where=str(path), fix=fix)
+    return earlier.candidate

@@ -1,0 +1,92 @@
+"""One self-contained HTML page of an evaluation: no network, no script, made to be forwarded and printed."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from eval.evaluation import Evaluation, ModelRun
+from eval.intervals import percent
+from eval.scores import Rate
+from eval.settings import METRICS, Metric
+from eval.side_by_side import side_by_side
+from eval.verdict import Verdict
+
+MAX_FAILURES = 100
+MAX_FIXED = 5
+
+MEANING: dict[Metric, str] = {
+    "tool_name": "the right tools were called",
+    "exact": "the right tools with exactly the right arguments",
+    "fuzzy": "the right tools with nearly the right arguments",
+    "functional": "the calls, when executed, had the right effect",
+    "valid_json": "calls that were attempted could be read",
+    "schema_valid": "calls that were attempted fit their tool's schema",
+    "should_not_call": "answered in words where no tool was needed",
+    "answer": "answered in words after the tools had done their part",
+}
+_HEADLINES: tuple[Metric, ...] = ("exact", "valid_json", "should_not_call")
+
+
+def write_report(path: Path, evaluation: Evaluation, verdict: Verdict) -> None:
+    part = path.with_name(f".{path.name}.part")
+    # Half a surrogate pair in a model's text must not cost the report.
+    part.write_text(render_report(evaluation, verdict), encoding="utf-8", errors="replace")
+    part.replace(path)
+
+
+def render_report(evaluation: Evaluation, verdict: Verdict) -> str:
+    """Every text is escaped: what a model wrote may be HTML."""
+    folder = FileSystemLoader(Path(__file__).parent)
+    jinja = Environment(
+        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )  # fmt: skip
+    jinja.filters |= {"percent": _percent, "milliseconds": _milliseconds}
+    return jinja.get_template("report.html.jinja").render(_view(evaluation, verdict))
+
+
+def _view(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:
+    candidate, baseline = evaluation.candidate, evaluation.baseline
+    failed = [result for result in candidate.results if result.score.failure]
+    fixed = _fixed(candidate, baseline) if baseline else []
+    return {
+        "evaluation": evaluation,
+        "verdict": verdict,
+        "runs": [run for run in (baseline, candidate) if run],
+        "candidate": candidate,
+        "baseline": baseline,
+        "paired": evaluation.paired,
+        "metrics": METRICS,
+        "headlines": _HEADLINES,
+        "meaning": MEANING,
+        "thresholds": verdict.gate.thresholds,
+        "tools": sorted(candidate.scores.tools | (baseline.scores.tools if baseline else {})),
+        "failure_words": _failure_words(candidate, baseline),
+        "failures": [side_by_side(result) for result in failed[:MAX_FAILURES]],
+        "num_failures": len(failed),
+        "fixed": fixed[:MAX_FIXED],
+        "num_fixed": len(fixed),
+        "no_data": Rate(k=0, n=0, rate=None, low=None, high=None),
+    }
+
+
+def _fixed(candidate: ModelRun, baseline: ModelRun) -> list[Any]:
+    pairs = zip(candidate.results, baseline.results, strict=True)
+    wrong = ("wrong", "unreadable")
+    return [side_by_side(old) for new, old in pairs if new.score.verdict == "right" and old.score.verdict in wrong]
+
+
+def _failure_words(candidate: ModelRun, baseline: ModelRun | None) -> list[tuple[str, int, int]]:
+    """Word, count of the candidate, count of the baseline; the candidate's commonest first."""
+    before = dict(baseline.scores.failures) if baseline else {}
+    now = candidate.scores.failures
+    words = sorted({*now, *before}, key=lambda word: (-now.get(word, 0), -before.get(word, 0), word))
+    return [(word, now.get(word, 0), before.get(word, 0)) for word in words]
+
+
+def _percent(share: float | None) -> str:
+    return "not run" if share is None else percent(share)
+
+
+def _milliseconds(value: float | None) -> str:
+    return "not run" if value is None else f"{value:,.0f} ms"

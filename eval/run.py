@@ -1,0 +1,154 @@
+"""Score a model, and its baseline, on the same rows through an OpenAI-compatible endpoint.
+
+    python -m eval.run SUITE... --base-url http://127.0.0.1:8000/v1 --model tuned --baseline base --report report.html
+
+Writes eval.json (what was asked, expected, given and scored) and prints candidate beside baseline. Exit status 0 says
+that it was scored, not that it is good: that is eval.gate's word.
+"""
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from data.settings import load_settings
+from data.user_error import UserError, run_program
+from eval.client import ask_all
+from eval.endpoint import Endpoint, check_endpoint
+from eval.evaluation import (
+    Evaluation,
+    Load,
+    ModelRun,
+    Sampling,
+    SuiteFacts,
+    read_baseline,
+    require_writable,
+    write_json,
+)
+from eval.report import write_report
+from eval.scores import aggregate, result
+from eval.settings import EvalRecipe, EvalSection
+from eval.suite import Suite, read_suite
+from eval.table import score_table
+from eval.verdict import judge
+
+# Fields of the recipe's `eval` section that are options too.
+_OPTIONS = ("environment", "limit", "concurrency", "timeout_s", "max_tokens", "max_retries", "seed", "fuzzy_threshold")
+
+
+def main() -> None:
+    args = _parser().parse_args()
+    recipe = load_settings(args.recipe, [], EvalRecipe) if args.recipe else EvalRecipe()
+    settings = _with_options(recipe.eval, args)
+    suite = read_suite(_suite_paths(args, settings), settings)
+    facts, sampling = SuiteFacts.of(suite), Sampling.of(settings)
+    baseline = read_baseline(args.baseline_file, facts, sampling) if args.baseline_file else None
+    for path in filter(None, (args.out, args.report)):
+        require_writable(path)
+    names = [args.model, *([args.baseline] if args.baseline else [])]
+    endpoints = [check_endpoint(args.base_url, args.api_key, name, min(10.0, settings.timeout_s)) for name in names]
+    if args.dry_run:
+        print(f"would ask {len(suite.items)} items ({facts.kinds}) of {' and '.join(names)}")
+        return
+    runs = [_score(endpoint, suite, args.api_key, settings) for endpoint in endpoints]
+    evaluation = Evaluation(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=_command(sys.argv),
+        recipe=str(args.recipe or ""),
+        template=recipe.template,
+        versions={"python": platform.python_version()} | {name: version(name) for name in ("openai", "jsonschema")},
+        suite=facts,
+        sampling=sampling,
+        candidate=runs[0],
+        baseline=runs[1] if args.baseline else baseline,
+        gate=recipe.gate,
+    )
+    _deliver(evaluation, args.out, args.report)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m eval.run", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add(
+        "suites",
+        nargs="*",
+        type=Path,
+        metavar="SUITE",
+        help="row file or YAML suite; default: the recipe's eval.suites",
+    )
+    add("--base-url", required=True, metavar="URL", help="of the endpoint, usually ending in /v1")
+    add("--model", required=True, metavar="NAME", help="the candidate's served name")
+    baseline = parser.add_mutually_exclusive_group()
+    baseline.add_argument("--baseline", metavar="NAME", help="a second model of the endpoint to compare with")
+    baseline.add_argument(
+        "--baseline-file", type=Path, metavar="FILE", help="eval.json whose candidate is the baseline"
+    )
+    add("--api-key", default=os.environ.get("OPENAI_API_KEY") or "none", help="default: $OPENAI_API_KEY, or `none`")
+    add("--out", type=Path, default=Path("eval.json"), metavar="FILE", help="default: eval.json")
+    add("--report", type=Path, metavar="FILE", help="also write an HTML report")
+    add("--recipe", type=Path, metavar="FILE", help="take the `eval` and `gate` sections from this recipe")
+    add("--dry-run", action="store_true", help="check suite and endpoint, ask nothing")
+    for name in _OPTIONS:
+        field = EvalSection.model_fields[name]
+        add(f"--{name.replace('_', '-')}", help=f"{field.description or name} (default: {field.default})")
+    return parser
+
+
+def _with_options(section: EvalSection, args: argparse.Namespace) -> EvalSection:
+    """Defaults < recipe < command line."""
+    given = {name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None}
+    try:
+        return EvalSection.model_validate({**section.model_dump(), **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = f"--{str(first['loc'][0]).replace('_', '-')}"
+        raise UserError(f"{option} {first['input']}: {first['msg']}", where="command line") from error
+
+
+def _suite_paths(args: argparse.Namespace, settings: EvalSection) -> list[Path]:
+    paths = args.suites or settings.suites
+    if not paths:
+        raise UserError("no suite", where="command line", fix="name a row file, or set eval.suites in the recipe")
+    return list(paths)
+
+
+def _score(endpoint: Endpoint, suite: Suite, api_key: str, settings: EvalSection) -> ModelRun:
+    answers = ask_all(endpoint, suite.items, api_key, settings)
+    pairs = zip(suite.items, answers, strict=True)
+    results = [result(item, answer, settings.fuzzy_threshold) for item, answer in pairs]
+    load = Load.of(settings)
+    return ModelRun(endpoint=endpoint, load=load, scores=aggregate(results), results=results)
+
+
+def _deliver(evaluation: Evaluation, out: Path, report: Path | None) -> None:
+    write_json(out, evaluation)
+    console = Console()
+    console.print(score_table(evaluation))
+    num_not_run = evaluation.candidate.scores.states.get("not_run", 0)
+    if num_not_run:
+        reason = next(r.score.why for r in evaluation.candidate.results if r.score.verdict == "not_run")
+        console.print(
+            f"warning: {num_not_run} items not run, the first because: {reason}", markup=False, soft_wrap=True
+        )
+    console.print(f"wrote {out}", markup=False, soft_wrap=True)
+    if report:
+        write_report(report, evaluation, judge(evaluation, evaluation.gate))
+        console.print(f"wrote {report}", markup=False, soft_wrap=True)
+
+
+def _command(argv: list[str]) -> str:
+    """The command to run again, without the key: eval.json and the report are passed on."""
+    words = ["***" if before == "--api-key" else word for before, word in zip(["", *argv[1:]], argv[1:], strict=False)]
+    words = ["--api-key=***" if word.startswith("--api-key=") else word for word in words]
+    return shlex.join(["python", "-m", "eval.run", *words])
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,140 @@
+"""From results to rates: every rate with its n and its 95 % interval, and no rate at all without data."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from eval.functional import message_text
+from eval.intervals import mcnemar_exact, percentile, wilson
+from eval.matching import Failure, Score, Verdict, score
+from eval.reply import NotRun, Reply
+from eval.settings import METRICS, Metric, Record
+from eval.suite import ExpectedCall, Item, Kind
+
+
+class Rate(Record):
+    k: int
+    n: int
+    rate: float | None
+    """None when n is 0: no data is neither 0 nor 1."""
+    low: float | None
+    high: float | None
+
+
+class Result(Record):
+    """All of one item: what was asked last, what was expected, what came back as it came, and the verdict on it."""
+
+    id: str
+    kind: Kind
+    request: str
+    """What the user said last, and what a tool has answered since."""
+    expected_calls: list[ExpectedCall]
+    expected_text: str
+    answer: Reply | NotRun
+    score: Score
+
+
+class Scores(Record):
+    metrics: dict[Metric, Rate]
+    tools: dict[str, Rate]
+    """Exact, for the items that expect a call of the tool."""
+    kinds: dict[Kind, Rate]
+    """Verdict `right`, by the kind of item."""
+    states: dict[Verdict, int]
+    failures: dict[Failure, int]
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+    prompt_tokens: int
+    completion_tokens: int
+    num_cut_off: int
+    """Replies that ended at the token limit."""
+
+
+class Paired(Record):
+    """Two models on the same items, by `exact`."""
+
+    both: int
+    only_candidate: int
+    only_baseline: int
+    neither: int
+    p_value: float
+    """McNemar's exact test, two-sided."""
+
+
+def result(item: Item, answer: Reply | NotRun, fuzzy_threshold: float) -> Result:
+    return Result(
+        id=item.id,
+        kind=item.kind,
+        request=_request_text(item),
+        expected_calls=item.expected_calls,
+        expected_text=item.expected_text,
+        answer=answer,
+        score=score(item, answer, fuzzy_threshold),
+    )
+
+
+def aggregate(results: list[Result]) -> Scores:
+    scores = [result.score for result in results]
+    replies = [result.answer for result in results if isinstance(result.answer, Reply)]
+    latencies_ms = [1000 * reply.latency_s for reply in replies]
+    return Scores(
+        metrics={name: _rate(score.metrics[name] for score in scores if name in score.metrics) for name in METRICS},
+        tools=_tool_rates(results),
+        kinds={
+            kind: _rate(_is_right(r) for r in results if _has_run(r, kind)) for kind in ("call", "no_call", "answer")
+        },
+        states=Counter(score.verdict for score in scores),
+        failures=dict(Counter(score.failure for score in scores if score.failure).most_common()),
+        latency_p50_ms=percentile(latencies_ms, 0.50),
+        latency_p95_ms=percentile(latencies_ms, 0.95),
+        prompt_tokens=sum(reply.prompt_tokens for reply in replies),
+        completion_tokens=sum(reply.completion_tokens for reply in replies),
+        num_cut_off=sum(reply.finish_reason == "length" for reply in replies),
+    )
+
+
+def compare(candidate: list[Result], baseline: list[Result]) -> Paired:
+    """The items that both models answered; both lists are in the order of one suite."""
+    pairs = Counter(
+        (ours.score.metrics["exact"], theirs.score.metrics["exact"])
+        for ours, theirs in zip(candidate, baseline, strict=True)
+        if "exact" in ours.score.metrics and "exact" in theirs.score.metrics
+    )
+    gained, lost = pairs[True, False], pairs[False, True]
+    return Paired(
+        both=pairs[True, True],
+        only_candidate=gained,
+        only_baseline=lost,
+        neither=pairs[False, False],
+        p_value=mcnemar_exact(gained, lost),
+    )
+
+
+def _request_text(item: Item) -> str:
+    last_ask = max((i for i, message in enumerate(item.messages) if message["role"] == "user"), default=0)
+    shown = {last_ask: item.messages[last_ask], len(item.messages) - 1: item.messages[-1]}
+    return "\n".join(f"{message['role']}: {message_text(message)}" for message in shown.values())
+
+
+def _rate(outcomes: Iterable[bool]) -> Rate:
+    met = list(outcomes)
+    if not met:
+        return Rate(k=0, n=0, rate=None, low=None, high=None)
+    low, high = wilson(sum(met), len(met))
+    return Rate(k=sum(met), n=len(met), rate=sum(met) / len(met), low=low, high=high)
+
+
+def _tool_rates(results: list[Result]) -> dict[str, Rate]:
+    outcomes: dict[str, list[bool]] = {}
+    for result in results:
+        if "exact" in result.score.metrics:
+            for name in sorted({call.name for call in result.expected_calls}):
+                outcomes.setdefault(name, []).append(result.score.metrics["exact"])
+    return {name: _rate(outcomes[name]) for name in sorted(outcomes)}
+
+
+def _has_run(result: Result, kind: Kind) -> bool:
+    return result.kind == kind and result.score.verdict != "not_run"
+
+
+def _is_right(result: Result) -> bool:
+    return result.score.verdict == "right"

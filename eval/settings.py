@@ -1,0 +1,66 @@
+"""The sections of a recipe that evaluation owns, and the metrics that its thresholds name."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from data.settings import Section
+
+EnvironmentName = Literal["task_service"]
+Metric = Literal[
+    "tool_name", "exact", "fuzzy", "functional", "valid_json", "schema_valid", "should_not_call", "answer"
+]  # fmt: skip
+METRICS: tuple[Metric, ...] = get_args(Metric)
+
+
+class EvalSection(Section):
+    suites: list[Path] = []
+    """Row files or YAML suites; empty: the run's held-out rows."""
+    environment: EnvironmentName | None = None
+    """Where calls are executed for `functional`; a YAML suite may name its own."""
+    limit: int = Field(default=0, ge=0)
+    """Rows taken from the head of each row file; 0: all."""
+    concurrency: int = Field(default=8, gt=0)
+    timeout_s: float = Field(default=120.0, gt=0)
+    """For one attempt at one request."""
+    max_tokens: int = Field(default=512, gt=0)
+    max_retries: int = Field(default=3, ge=0)
+    seed: int = 0
+    fuzzy_threshold: float = Field(default=0.8, gt=0, le=1)
+    """Smallest similarity of two calls' argument text that `fuzzy` takes as a match."""
+
+
+# A bound of 1 can never be cleared by an interval, so it would read as "need more data" for ever.
+Threshold = Annotated[float, Field(gt=0, lt=1)]
+
+
+class GateSection(Section):
+    thresholds: dict[Metric, Threshold] = {
+        "tool_name": 0.95, "exact": 0.95, "valid_json": 0.99, "should_not_call": 0.95,
+    }  # fmt: skip
+    """Metric -> rate that the lower end of its 95 % interval must reach."""
+    latency_p95_ms: float | None = Field(default=None, gt=0)
+    """Largest 95th percentile of a whole request, at the concurrency that was measured."""
+    max_not_run: float = Field(default=0.0, ge=0, lt=1)
+    """Largest share of items that may have ended without an answer."""
+    require_baseline: bool = True
+
+
+class EvalRecipe(BaseModel):
+    """What evaluation reads of a recipe; the other sections belong to other programs."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    name: str = ""
+    template: str = ""
+    eval: EvalSection = EvalSection()
+    gate: GateSection = GateSection()
+
+
+class Record(BaseModel):
+    """Base of what is written to eval.json. A file with an unknown key is refused, not half read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def as_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")

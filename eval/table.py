@@ -1,0 +1,39 @@
+"""The terminal's view of an evaluation: candidate beside baseline, with n and interval."""
+
+from rich.table import Table
+
+from eval.evaluation import Evaluation, ModelRun
+from eval.intervals import percent
+from eval.scores import Rate
+from eval.settings import METRICS
+
+
+def score_table(evaluation: Evaluation) -> Table:
+    runs = [run for run in (evaluation.baseline, evaluation.candidate) if run]
+    table = Table(title=f"{evaluation.suite.num_items} items of {evaluation.suite.num_rows} rows")
+    table.add_column("metric")
+    for run, role in zip(runs, ("baseline", "candidate")[-len(runs) :], strict=True):
+        table.add_column(f"{role}\n{run.endpoint.model}", justify="right")
+    for name in METRICS:
+        table.add_row(name, *(_rate_text(run.scores.metrics[name]) for run in runs))
+    table.add_section()
+    for label in ("latency p50 / p95", "tokens in / out", "not run", "unreadable"):
+        table.add_row(label, *(_facts(run)[label] for run in runs))
+    return table
+
+
+def _rate_text(rate: Rate) -> str:
+    if rate.rate is None or rate.low is None or rate.high is None:
+        return "not run"
+    return f"{percent(rate.rate)}  {rate.k}/{rate.n}  [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
+
+
+def _facts(run: ModelRun) -> dict[str, str]:
+    scores = run.scores
+    p50, p95 = scores.latency_p50_ms, scores.latency_p95_ms
+    return {
+        "latency p50 / p95": "not run" if p50 is None or p95 is None else f"{p50:.0f} / {p95:.0f} ms",
+        "tokens in / out": f"{scores.prompt_tokens} / {scores.completion_tokens}",
+        "not run": str(scores.states.get("not_run", 0)),
+        "unreadable": str(scores.states.get("unreadable", 0)),
+    }

@@ -1,0 +1,54 @@
+"""The adapter folder: PEFT's own files, and beside them what the training was."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from data.user_error import UserError
+from train.examples import Examples
+from train.manifest import schema_hashes
+from train.settings import TrainRecipe
+
+FILE_NAME = "training.json"
+
+
+class Training(NamedTuple):
+    key: str
+    data_sha256: str
+    tool_schemas: dict[str, str]
+    num_tokens: int
+    num_trained: int
+    log: list[dict[str, Any]]
+
+
+def save_adapter(trainer: Any, recipe: TrainRecipe, key: str, examples: Examples, data_sha256: str) -> None:
+    """Write runs/NAME/adapter whole or not at all."""
+    folder = recipe.folder / "adapter"
+    partial = folder.with_name("adapter.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    trainer.save_model(str(partial))
+    training = Training(
+        key,
+        data_sha256,
+        schema_hashes(examples.tools),
+        examples.num_tokens,
+        examples.num_trained,
+        trainer.state.log_history,
+    )
+    (partial / FILE_NAME).write_text(json.dumps(training._asdict(), indent=2) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def read_training(folder: Path) -> Training:
+    """Raises UserError when the folder is no adapter of train.sft."""
+    try:
+        return Training(**json.loads((folder / FILE_NAME).read_text()))
+    except FileNotFoundError as error:
+        raise UserError("no adapter made by train.sft", where=str(folder), fix="run train.sft first") from error
+
+
+def adapter_sha256(folder: Path) -> str:
+    return hashlib.sha256((folder / "adapter_model.safetensors").read_bytes()).hexdigest()

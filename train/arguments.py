@@ -1,0 +1,79 @@
+"""A recipe's `lora`, `sft` and `quantization` sections as the classes that own them, with our defaults under them."""
+
+import dataclasses
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from transformers import BitsAndBytesConfig
+from trl import SFTConfig
+
+from data.settings import unknown_key_fix
+from data.user_error import UserError
+from train.settings import TrainRecipe
+
+LORA_DEFAULTS = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
+SFT_DEFAULTS = {
+    "learning_rate": 2e-4,  # TRL's 2e-5 is for full fine-tuning; LoRA wants about ten times that
+    "lr_scheduler_type": "cosine",
+    "bf16": True,
+    "gradient_checkpointing": False,
+    "logging_steps": 1,
+    "save_strategy": "steps",
+    "save_total_limit": 2,
+    "report_to": "none",
+    "average_tokens_across_devices": True,
+    "seed": 7,
+}
+# Rows arrive as ids and labels: these would cut, repack or relabel them behind our back.
+REFUSED = {
+    "assistant_only_loss": "labels come from data.render, on assistant turns alone",
+    "completion_only_loss": "labels come from data.render, on assistant turns alone",
+    "chat_template_path": "set `template`",
+    "dataset_kwargs": "rows come rendered from data.render",
+    "packing": "rows are padded; packing by shared prefix is not built yet",
+    "padding_free": "rows are padded; packing by shared prefix is not built yet",
+    "output_dir": "the run folder is runs/NAME",
+    "eos_token": "the end token is the template's",
+    "max_steps_per_epoch": "use num_train_epochs or max_steps",
+}
+
+
+def lora_config(recipe: TrainRecipe, token_indices: dict[str, list[int]] | None = None) -> LoraConfig:
+    _require_known("lora", recipe.lora, LoraConfig)
+    config = {**LORA_DEFAULTS, **recipe.lora}
+    if token_indices:
+        config["trainable_token_indices"] = token_indices
+    return _build("lora", LoraConfig, config)
+
+
+def sft_config(recipe: TrainRecipe) -> SFTConfig:
+    """TRL's arguments. `truncation` cannot happen: rows over max_length were dropped whole and counted before."""
+    _require_known("sft", recipe.sft, SFTConfig)
+    for key, reason in REFUSED.items():
+        if recipe.sft.get(key):
+            raise UserError(f"sft.{key} cannot be set: {reason}", where="sft", fix=f"remove {key}")
+    config = {**SFT_DEFAULTS, "use_cpu": not torch.cuda.is_available(), **recipe.sft}
+    config |= {"output_dir": str(recipe.folder / "checkpoints"), "max_length": recipe.max_length}
+    config["shuffle_dataset"] = config.get("shuffle_dataset", True)
+    return _build("sft", SFTConfig, config)
+
+
+def quantization_config(recipe: TrainRecipe) -> BitsAndBytesConfig | None:
+    if recipe.quantization is None:
+        return None
+    return BitsAndBytesConfig(bnb_4bit_compute_dtype=torch.bfloat16, **recipe.quantization.model_dump())
+
+
+def _require_known(section: str, values: dict[str, Any], cls: Any) -> None:
+    known = [field.name for field in dataclasses.fields(cls)]
+    for key in values:
+        if key not in known:
+            raise UserError(f"unknown key '{section}.{key}'", where="recipe", fix=unknown_key_fix(key, known))
+
+
+def _build(section: str, cls: Any, config: dict[str, Any]) -> Any:
+    try:
+        return cls(**config)
+    except (TypeError, ValueError) as error:  # what the libraries raise for a value they do not take
+        raise UserError(f"section {section!r}: {' '.join(str(error).split())}", where="recipe") from error

