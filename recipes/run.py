@@ -1,0 +1,86 @@
+"""The whole job from one recipe: python -m recipes.run RECIPE [section.key=value ...] [--dry-run]
+
+base -> rows -> parity -> baseline -> train -> merge -> score -> gate, each in a process of its own. A step whose
+inputs have not changed is skipped; after a failure the same command goes on at the step that failed.
+Exit status: 0 PASS, 1 FAIL (or a step failed), 2 a fault of the recipe or the data, 3 NEED MORE DATA.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from data.settings import load_settings
+from data.user_error import UserError, run_program
+from recipes.peak_memory import PeakMemory
+from recipes.pipeline import Pipeline, StepError
+from recipes.recipe import Recipe
+from recipes.steps import Ledger
+from train.arguments import lora_config, quantization_config, sft_config
+
+console = Console()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path, help="recipe YAML")
+    parser.add_argument("overrides", nargs="*", help="section.key=value")
+    parser.add_argument("--dry-run", action="store_true", help="resolve and check the recipe, list the steps, stop")
+    args = parser.parse_args()
+    recipe = load_settings(args.recipe, args.overrides, Recipe)
+    for override in args.overrides:
+        console.print(f"overridden: {override}", highlight=False)
+    lora_config(recipe), sft_config(recipe), quantization_config(recipe)  # refuse a wrong key now, not after an hour
+    pipeline, ledger = Pipeline(recipe), Ledger(recipe)
+    if args.dry_run:
+        for step in pipeline.steps():
+            console.print(f"{'done' if ledger.is_done(step) else 'to do'}: {step.name}")
+        return 0
+    write_recipe(recipe)
+    run_steps(pipeline, ledger)
+    console.print(times(ledger))
+    verdict = json.loads((recipe.folder / "verdict.json").read_text())["verdict"]
+    console.print(f"report: {recipe.folder / 'report.html'}")
+    return {"PASS": 0, "FAIL": 1, "NEED MORE DATA": 3}[verdict]
+
+
+def run_steps(pipeline: Pipeline, ledger: Ledger) -> None:
+    steps = pipeline.steps()
+    for number, step in enumerate(steps, start=1):
+        title = f"[{number}/{len(steps)}] {step.name}"
+        if ledger.is_done(step):
+            console.print(f"{title}: done before, inputs unchanged", style="dim", markup=False)
+            continue
+        console.rule(title.replace("[", r"\["))
+        start = time.monotonic()
+        with PeakMemory() as peak:
+            try:
+                step.run()
+            except StepError as failure:
+                console.print(f"step {step.name} failed ({failure}); the same command goes on from here", style="red")
+                raise SystemExit(2 if failure.status == 2 else 1) from failure
+        ledger.note(step, time.monotonic() - start, peak.num_bytes)
+
+
+def write_recipe(recipe: Recipe) -> None:
+    """The resolved recipe, which every step's program reads."""
+    recipe.folder.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(recipe.folder).free < 2**30:
+        raise UserError("less than 1 GiB free", where=str(recipe.folder), fix="free some disk space")
+    (recipe.folder / "recipe.json").write_text(recipe.model_dump_json(indent=2) + "\n")
+
+
+def times(ledger: Ledger) -> Table:
+    table = Table("step", "seconds", "peak memory, GiB")
+    for name, entry in ledger.done.items():
+        table.add_row(name, f"{entry['seconds']:.0f}", f"{entry['peak_memory_gib']:.1f}")
+    table.add_row("all", f"{sum(entry['seconds'] for entry in ledger.done.values()):.0f}", "")
+    return table
+
+
+if __name__ == "__main__":
+    run_program(main)

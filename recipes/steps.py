@@ -1,0 +1,69 @@
+"""The steps of a run, what each depends on, and which are done already."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from data.template import load_template
+from data.user_error import UserError
+from recipes.recipe import Recipe
+from train.base_model import installed_versions
+
+
+class Step(NamedTuple):
+    name: str
+    sections: tuple[str, ...]
+    """Recipe sections that shape its result."""
+    after: tuple[str, ...]
+    """Steps whose results it reads."""
+    outputs: tuple[str, ...]
+    """Files and folders of the run folder that it leaves."""
+    run: Callable[[], None]
+
+
+class Ledger:
+    """runs/NAME/steps.json: a step is done when its key is the one it was done with and its outputs are there."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.folder = recipe.folder
+        self.path = recipe.folder / "steps.json"
+        self.done: dict[str, Any] = json.loads(self.path.read_text()) if self.path.is_file() else {}
+        self.keys: dict[str, str] = {}
+        self.recipe = recipe
+
+    def is_done(self, step: Step) -> bool:
+        """Also notes the step's key; ask in the order of the steps."""
+        sections = self.recipe.model_dump(mode="json", include=set(step.sections))
+        inputs = [sections, [self.keys[name] for name in step.after], _fixed_inputs(self.recipe, step)]
+        key = hashlib.sha256(json.dumps([step.name, inputs], sort_keys=True).encode()).hexdigest()
+        self.keys[step.name] = key
+        there = all((self.folder / output).exists() for output in step.outputs)
+        return there and self.done.get(step.name, {}).get("key") == key
+
+    def note(self, step: Step, seconds: float, peak_bytes: int) -> None:
+        self.done[step.name] = {
+            "key": self.keys[step.name],
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "seconds": round(seconds, 1),
+            "peak_memory_gib": round(peak_bytes / 2**30, 2),
+        }
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(json.dumps(self.done, indent=2) + "\n")
+        partial.rename(self.path)
+
+
+def _fixed_inputs(recipe: Recipe, step: Step) -> Any:
+    """What a recipe's text does not show: the template's bytes, the data files' bytes, the packages."""
+    files = [*recipe.data.train, *recipe.data.test] if "data" in step.sections else []
+    files += recipe.eval.suites if "eval" in step.sections else []
+    return [load_template(recipe.template).sha256, [_sha256(path) for path in files], installed_versions()]
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="check the recipe's paths") from error
