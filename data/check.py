@@ -23,6 +23,7 @@ from data.tokenizer_folder import TokenizerFolder, open_tokenizer_folder
 from data.user_error import UserError, run_program
 
 SHOWN_PER_RULE = 20
+SHOWN_TOOLS = 15
 
 
 def main() -> int:
@@ -95,14 +96,17 @@ def _row_figures(summary: RowSummary) -> Iterator[tuple[str, str]]:
     yield "system prompts", f"{summary.system_prompts:,} distinct"
     for shape, count in summary.shapes.items():
         yield f"rows, {shape}", f"{count:,} ({count / summary.good:.1%})"
-    for tool, count in summary.calls.items():
+    calls = list(summary.calls.items())
+    for tool, count in calls[:SHOWN_TOOLS]:
         yield f"calls, {tool}", f"{count:,}"
+    if rest := calls[SHOWN_TOOLS:]:
+        yield f"calls, {len(rest):,} more tools", f"{sum(count for _, count in rest):,}"
     if summary.uncalled_tools:
         yield "never called", f"{len(summary.uncalled_tools):,} tools"
 
 
 def _token_figures(tokens: JsonObject | None) -> Iterator[tuple[str, str]]:
-    if not tokens:
+    if not tokens or not tokens["rendered"]:
         return
     for key, name in (("tokens", "tokens a row"), ("trained_tokens", "trained tokens a row")):
         spread = tokens[key]

@@ -6,10 +6,10 @@ ones are skipped), null content becomes "", an empty `tool_calls` disappears. Wh
 (arguments that are no object become {}) is an error in `data.rules` before it gets here.
 """
 
-import json
 from typing import NamedTuple
 
 from data.row import Content, JsonObject, Message, Row
+from data.strict_json import load_json
 from data.user_error import UserError
 
 
@@ -43,8 +43,8 @@ def arguments_object(arguments: str | JsonObject) -> JsonObject:
     if not isinstance(arguments, str):
         return arguments
     try:
-        parsed = json.loads(arguments or "{}")
-    except json.JSONDecodeError as error:
+        parsed = load_json(arguments or "{}")
+    except ValueError as error:
         raise UserError(f"arguments are not JSON: {error}", fix="write one JSON object, for example {}") from error
     if not isinstance(parsed, dict):
         raise UserError(f"arguments are a JSON {type(parsed).__name__}, not an object", fix="write one JSON object")

@@ -1,14 +1,15 @@
 """Row files: JSONL (plain or gzipped) to checked rows, with every fault found by line."""
 
 import gzip
-import json
+from json import JSONDecodeError
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from data.row import Row
 from data.rules import Finding, row_findings
+from data.strict_json import load_json
 from data.user_error import UserError
 
 
@@ -60,16 +61,17 @@ def read_row_file(path: Path) -> RowFile:
 def parse_row(path: Path, line: int, text: str) -> tuple[Row | None, list[Finding]]:
     """One line to a row with its findings; None when it has not even the form of a row."""
     try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as error:
-        reason = f"broken JSON at column {error.colno}: {error.msg}"
+        raw = load_json(text)
+    except ValueError as error:
+        place = f" at column {error.colno}: {error.msg}" if isinstance(error, JSONDecodeError) else f": {error}"
+        reason = f"broken JSON{place}"
         return None, [Finding(path, line, "json", reason, fix="write one complete JSON object a line")]
     if not isinstance(raw, dict):
         return None, [Finding(path, line, "json", "the line is no JSON object", fix='start with {"messages": [...]}')]
     try:
         row = Row.model_validate(raw)
     except ValidationError as error:
-        return None, [_finding(path, line, fault) for fault in error.errors()]
+        return None, _form_findings(path, line, error)
     return row, row_findings(path, line, row)
 
 
@@ -86,20 +88,28 @@ def _lines(path: Path) -> list[str]:
     return text.split("\n")
 
 
-def _finding(path: Path, line: int, fault: Any) -> Finding:
-    """A pydantic fault as a finding: message number and key apart."""
-    location = list(fault["loc"])
+def _form_findings(path: Path, line: int, error: ValidationError) -> list[Finding]:
+    """pydantic's faults as findings, one a key: a union tells one fault once for each of its branches."""
+    reasons: dict[tuple[int | None, str], list[str]] = {}
+    for fault in error.errors():
+        if fault["loc"][-1] == "str" and isinstance(fault["input"], list):
+            continue  # a list was meant, and its own faults follow
+        reason = {"missing": "is required", "extra_forbidden": "is not a known key"}.get(fault["type"], fault["msg"])
+        reasons.setdefault(_place(list(fault["loc"])), []).append(reason)
+    fix = "see the row format in the README"
+    return [
+        Finding(path, line, "form", " or ".join(found), message=message, key=key, fix=fix)
+        for (message, key), found in reasons.items()
+    ]
+
+
+def _place(location: list[str | int]) -> tuple[int | None, str]:
+    """Message number and key apart."""
     message = None
     if len(location) >= 2 and location[0] == "messages" and isinstance(location[1], int):
         message, location = location[1] + 1, location[2:]
     # pydantic names the branches of a union (`str`, `list[...]`): they are no keys of the row.
-    names = [part for part in location if isinstance(part, int) or part.isidentifier() and part not in ("str", "dict")]
-    reason = {"missing": "is required", "extra_forbidden": "is not a known key"}.get(fault["type"], fault["msg"])
-    return Finding(
-        path, line, "form", reason, message=message, key=_dotted(names), fix="see the row format in the README"
-    )
-
-
-def _dotted(parts: list[str | int]) -> str:
-    """`tool_calls[1].function.name` from its parts."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
+    parts = [
+        part for part in location if isinstance(part, int) or (part.isidentifier() and part not in ("str", "dict"))
+    ]
+    return message, "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")

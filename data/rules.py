@@ -74,7 +74,11 @@ class Fault(NamedTuple):
 def row_findings(path: Path, line: int, row: Row) -> list[Finding]:
     """Every fault of a row that has the form of one."""
     faults = [*_tool_faults(row), *_turn_faults(row), *_call_faults(row), *_answer_faults(row), *_text_faults(row)]
-    return [Finding(path, line, *fault) for fault in faults]
+    # Names, ids and other libraries' messages may hold line breaks; a finding is one line.
+    return [
+        Finding(path, line, *fault)._replace(reason=" ".join(fault.reason.split()), key=" ".join(fault.key.split()))
+        for fault in faults
+    ]
 
 
 def _tool_faults(row: Row) -> Iterator[Fault]:
@@ -100,6 +104,8 @@ def _schema_fault(schema: str) -> str:
         Draft202012Validator.check_schema(json.loads(schema))
     except SchemaError as error:
         return error.message
+    except RecursionError:
+        return "it is nested too deeply"
     return ""
 
 
@@ -131,6 +137,11 @@ def _message_faults(number: int, message: Message) -> Iterator[Fault]:
         yield Fault("content", "content is required unless tool_calls is given", number, "content", "write it")  # S7
     if message.refusal and message.content:
         yield Fault("refusal", "content and refusal cannot both be set", number, "refusal", "keep one")
+    for key in ("refusal", "annotations"):
+        if getattr(message, key) and not (is_assistant and key == "refusal"):
+            yield Fault("unrendered", "is not rendered here, so it would be lost", number, key, "drop it")
+    if message.tool_call_id and message.role != "tool":
+        yield Fault("role", f"a {message.role} message answers no call", number, "tool_call_id", "drop it")
     if message.name and message.role != "tool":
         yield Fault("name", "name is not rendered", number, "name", severity="warning")  # S19
 
@@ -156,7 +167,7 @@ def _one_call_faults(call: ToolCall, schemas: dict[str, str], *, is_trained: boo
     except UserError as error:  # S11
         yield Fault("arguments", error.what, key=".arguments", fix=error.fix)
         return
-    if any(tag in str(call.function.arguments) for tag in PARSER_TAGS):
+    if any(tag in _arguments_text(call) for tag in PARSER_TAGS):
         reason = "the arguments hold a <tool_call> tag, which the server's parser would cut at"
         yield Fault("parser_tag", reason, key=".arguments", fix="take the tag out of the value")
     # A failed call that only stands as context may well name a wrong tool or break the schema: that is its point.
@@ -164,6 +175,8 @@ def _one_call_faults(call: ToolCall, schemas: dict[str, str], *, is_trained: boo
         return
     if name not in schemas:
         yield Fault("unknown_tool", f"calls {name!r}, which is not in tools", key=".name", fix="list the tool")
+        return
+    if _schema_fault(schemas[name]):  # told once, at the tool
         return
     try:
         fault = next(iter(_validator(schemas[name]).iter_errors(arguments)), None)
@@ -204,12 +217,29 @@ def _answer_faults(row: Row) -> Iterator[Fault]:
 
 
 def _text_faults(row: Row) -> Iterator[Fault]:
+    for index, tool in enumerate(row.tools or []):
+        yield from _control_faults(tool.model_dump_json(), None, f"tools[{index}]")
     for number, message in enumerate(row.messages, start=1):
-        texts = [content_text(message.content), *(str(call.function.arguments) for call in message.tool_calls or [])]
-        for token in CONTROL_TOKENS:
-            if any(token in text for text in texts):
-                reason = f"holds the control token {token}, which would end or start a turn"
-                yield Fault("control_token", reason, number, "content", "take it out")
-        if message.role == "assistant" and any(tag in texts[0] for tag in PARSER_TAGS):
+        text = content_text(message.content) or message.refusal or ""
+        key = "content" if message.content else "refusal"
+        yield from _control_faults(text, number, key)
+        for index, call in enumerate(message.tool_calls or []):
+            yield from _control_faults(_arguments_text(call), number, f"tool_calls[{index}].function.arguments")
+        if message.role == "assistant" and any(tag in text for tag in PARSER_TAGS):
             reason = "holds a <tool_call> tag as text, which the server would parse as a call"
-            yield Fault("parser_tag", reason, number, "content", "move the call to tool_calls")
+            yield Fault("parser_tag", reason, number, key, "move the call to tool_calls")
+
+
+def _control_faults(text: str, number: int | None, key: str) -> Iterator[Fault]:
+    for token in CONTROL_TOKENS:
+        if token in text:
+            reason = f"holds the control token {token}, which would end or start a turn"
+            yield Fault("control_token", reason, number, key, "take it out")
+
+
+def _arguments_text(call: ToolCall) -> str:
+    """The arguments as they are rendered: what is hidden behind escapes (`\\u003c`) comes to light."""
+    try:
+        return json.dumps(arguments_object(call.function.arguments), ensure_ascii=False)
+    except UserError:
+        return str(call.function.arguments)

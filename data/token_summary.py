@@ -1,4 +1,4 @@
-"""Rows measured in tokens of one tokenizer and template; rows that cannot be rendered or are too long become findings."""
+"""Rows measured in tokens; those that cannot be rendered or are too long become findings."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -26,10 +26,11 @@ class Spread(NamedTuple):
 class TokenSummary(NamedTuple):
     template: str
     max_length: int | None
+    rendered: int
+    """Rows that the figures below stand for: too long a row counts, so that a length can be chosen."""
     tokens: Spread
     trained_tokens: Spread
     trained_share: float
-    """Of all tokens of the rows that can be used."""
 
     def as_json(self) -> JsonObject:
         spreads = {"tokens": self.tokens._asdict(), "trained_tokens": self.trained_tokens._asdict()}
@@ -53,11 +54,11 @@ def measure(rows: Iterable[NumberedRow], tokenizer: Tokenizer, template: Templat
             findings.append(Finding(path, line, "render", error.what, fix=error.fix))
             continue
         length = len(rendered.input_ids)
+        lengths.append(length)
+        trained.append(rendered.num_trained)
         if max_length and length > max_length:
             reason = f"the row is {length} tokens long, {length - max_length} more than the {max_length} allowed"
             findings.append(Finding(path, line, "too_long", reason, fix="shorten it, or raise --max-length"))
-            continue
-        lengths.append(length)
-        trained.append(rendered.num_trained)
     share = sum(trained) / sum(lengths) if lengths else 0.0
-    return Measured(TokenSummary(template.name, max_length, Spread.of(lengths), Spread.of(trained), share), findings)
+    summary = TokenSummary(template.name, max_length, len(lengths), Spread.of(lengths), Spread.of(trained), share)
+    return Measured(summary, findings)

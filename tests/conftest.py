@@ -92,3 +92,9 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.fixture(scope="session")
+def llama3_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Meta's Llama-3 tokenizer on tiny random weights."""
+    return llama3_folder(tmp_path_factory.mktemp("llama3-weights") / "merged", with_weights=True)

@@ -1,0 +1,30 @@
+# make quickstart, make test, make check: each sets up what it needs.
+PYTHON ?= python3
+VENV ?= .venv
+# Without a GPU PyTorch's CPU build is enough. On Linux, pip's own index has the CUDA build (gigabytes): to be spared
+# it, give the CPU index that PyTorch's install page names: make quickstart TORCH_INDEX=URL
+TORCH_INDEX ?=
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
+RUN = PYTHONPATH=. TOKENIZERS_PARALLELISM=false $(VENV)/bin/python
+
+.PHONY: quickstart test check setup
+quickstart: setup
+	$(RUN) -m recipes.run recipes/quickstart.yaml
+
+test: setup
+	$(RUN) -m pytest
+
+check: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: locks/cpu.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: $(PYTHON) is older than Python 3.11 (fix: make PYTHON=python3.11 ...)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -q -c locks/cpu.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(PIP) install -q --no-deps -r locks/cpu.txt
+	touch $@

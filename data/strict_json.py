@@ -1,0 +1,35 @@
+"""JSON with every loss refused: Python's own reader takes NaN, and drops the first of two equal keys."""
+
+import json
+import math
+from typing import Any
+
+
+def load_json(text: str) -> Any:
+    """Raises ValueError (json.JSONDecodeError where a column is known) for what would not survive a round trip."""
+    try:
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    # Half a surrogate pair is legal as an escape, but no tokenizer and no file takes it.
+    if "\\u" in text and any(0xD800 <= ord(letter) < 0xE000 for letter in json.dumps(value, ensure_ascii=False)):
+        raise ValueError("half a surrogate pair (\\ud800 to \\udfff) is no character")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} comes twice in one object")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(float(number)):
+        raise ValueError(f"the number {number} is too large")
+    return float(number)

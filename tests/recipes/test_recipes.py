@@ -1,0 +1,122 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from data.settings import load_settings
+from data.user_error import UserError
+from recipes.pipeline import Pipeline
+from recipes.recipe import Recipe
+from recipes.steps import Ledger
+from tests.conftest import ROOT
+from train.arguments import lora_config, quantization_config, sft_config
+
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+names = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@names
+def test_every_recipe_resolves_to_the_classes_that_own_its_sections(path: Path) -> None:
+    recipe = load_settings(path, [], Recipe)
+    assert sft_config(recipe).max_length == recipe.max_length
+    assert lora_config(recipe).r == 16
+    assert (quantization_config(recipe) is not None) == ("qlora" in path.stem)
+
+
+@names
+def test_every_recipe_is_short_and_starts_with_its_command(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert len(lines) < 40
+    assert f"recipes/{path.name}" in lines[0]
+
+
+@names
+def test_every_recipe_is_dry_run(path: Path, tmp_path: Path) -> None:
+    done = run("-m", "recipes.run", path, f"runs={tmp_path}", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    steps = ["base", "rows", "parity", "baseline", "train", "merge", "score", "gate"]
+    assert done.stdout.splitlines()[-8:] == [f"to do: {step}" for step in steps]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["llama3-8b-lora", "llama3-8b-qlora"])
+def test_the_8b_recipes_train_two_steps_on_a_tiny_llama3(name: str, tmp_path: Path, llama3_weights: Path) -> None:
+    """Same architecture, real Llama-3 tokenizer, random weights; 4-bit runs on CPU too, through bitsandbytes."""
+    changes = [
+        f"model.path={llama3_weights}", f"runs={tmp_path / 'runs'}", "sft.max_steps=2", "sft.max_length=4096",
+        "sft.per_device_train_batch_size=1", "sft.gradient_accumulation_steps=1", "data.train=[]", "data.test=[]",
+        "data.synthesize={train: 8, test: 4}",
+    ]  # fmt: skip
+    done = run("-m", "train.sft", ROOT / "recipes" / f"{name}.yaml", *changes)
+    assert done.returncode == 0, done.stderr
+    [folder] = (tmp_path / "runs").iterdir()
+    training = json.loads((folder / "adapter" / "training.json").read_text())
+    assert [event["step"] for event in training["log"] if "loss" in event] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("sft.lerning_rate=1", "unknown key 'sft.lerning_rate' (fix: did you mean 'learning_rate'?)"),
+        ("lora.rank=8", "unknown key 'lora.rank'"),
+        ("sft.packing=true", "sft.packing cannot be set: rows are padded"),
+        ("sft.assistant_only_loss=true", "labels come from data.render"),
+        ("serve.prot=1", "unknown key 'serve.prot' (fix: did you mean 'port'?)"),
+        ("gate.thresholds.exact=1.5", "key 'gate.thresholds.exact'"),
+        ("template=vicuna", "key 'template'"),
+        ("lora.target_modules=3", "section 'lora'"),
+    ],
+)
+def test_a_wrong_key_is_one_line_and_exit_2(change: str, message: str, tmp_path: Path) -> None:
+    done = run("-m", "recipes.run", "recipes/quickstart.yaml", f"runs={tmp_path}", change, "--dry-run")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("error: ")]) == 1
+
+
+def small_recipe(tmp_path: Path, **changes: object) -> Recipe:
+    raw = yaml.safe_load((ROOT / "recipes" / "quickstart.yaml").read_text()) | {"runs": str(tmp_path)} | changes
+    return Recipe.model_validate(raw)
+
+
+def ledger_with_all_done(recipe: Recipe) -> Ledger:
+    ledger = Ledger(recipe)
+    for step in Pipeline(recipe).steps():
+        for output in step.outputs:
+            path = recipe.folder / output
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        ledger.is_done(step)
+        ledger.note(step, 1.0, 0)
+    return ledger
+
+
+def open_steps(recipe: Recipe) -> list[str]:
+    ledger = Ledger(recipe)
+    return [step.name for step in Pipeline(recipe).steps() if not ledger.is_done(step)]
+
+
+def test_a_step_is_skipped_until_something_it_reads_changes(tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path)
+    assert open_steps(recipe) == ["base", "rows", "parity", "baseline", "train", "merge", "score", "gate"]
+    ledger_with_all_done(recipe)
+    assert open_steps(recipe) == []
+    assert open_steps(small_recipe(tmp_path, gate={"thresholds": {"exact": 0.9}})) == ["gate"]
+    assert open_steps(small_recipe(tmp_path, lora={"r": 8})) == ["train", "merge", "score", "gate"]
+    assert open_steps(small_recipe(tmp_path, eval={"max_tokens": 9})) == ["baseline", "score", "gate"]
+    (recipe.folder / "merged" / "calltune.json").unlink()
+    assert open_steps(recipe) == ["merge"]
+
+
+def test_a_missing_data_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.jsonl: cannot be read"):
+        open_steps(small_recipe(tmp_path, data={"train": ["gone.jsonl"], "test": ["gone.jsonl"]}))

@@ -1,0 +1,105 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+from data.template import load_template
+from data.user_error import UserError
+from train.arguments import lora_config
+from train.settings import TrainRecipe
+from train.traps import (
+    mend_generation_config,
+    mend_tokenizer,
+    require_gradients,
+    trainable_token_indices,
+    untrained_tokens,
+)
+
+CHATML = load_template("chatml")
+
+
+def tokenizer_of(folder: Path, **tokens: str) -> Any:
+    return AutoTokenizer.from_pretrained(folder, **tokens)
+
+
+def test_padding_with_the_end_token_is_mended(smollm2: Path) -> None:
+    tokenizer = tokenizer_of(smollm2, pad_token="<|im_end|>")
+    assert mend_tokenizer(tokenizer, CHATML) == [
+        "padding token: <|im_end|> -> <|endoftext|>, as the end token must be learnt"
+    ]
+    assert tokenizer.pad_token == "<|endoftext|>"
+
+
+def test_a_wrong_eos_is_mended(smollm2: Path) -> None:
+    tokenizer = tokenizer_of(smollm2, eos_token="<|endoftext|>")
+    assert mend_tokenizer(tokenizer, CHATML) == [
+        "EOS token: <|endoftext|> -> <|im_end|>, which ends every turn",
+    ]
+    assert tokenizer.eos_token == "<|im_end|>"
+
+
+def test_llama3_base_ends_its_turns_with_eot_and_not_end_of_text(llama3: Path) -> None:
+    tokenizer = tokenizer_of(llama3, eos_token="<|end_of_text|>", pad_token="<|end_of_text|>")
+    mends = mend_tokenizer(tokenizer, load_template("llama3"))
+    assert mends == ["EOS token: <|end_of_text|> -> <|eot_id|>, which ends every turn"]
+
+
+def test_a_template_of_another_family_is_refused(smollm2: Path) -> None:
+    with pytest.raises(UserError, match=r"<\|start_header_id\|>, <\|end_header_id\|>, <\|eot_id\|>"):
+        mend_tokenizer(tokenizer_of(smollm2), load_template("llama3"))
+
+
+def test_a_generation_config_without_the_end_token_is_mended(llama3: Path) -> None:
+    generation = GenerationConfig(eos_token_id=128001)
+    mends = mend_generation_config(generation, tokenizer_of(llama3))
+    assert generation.eos_token_id == [128009, 128001]
+    assert mends == ["generation config: stops [128001] -> [128009, 128001] (<|eot_id|> added)"]
+
+
+def test_a_trained_vocabulary_has_no_untrained_tokens(smollm2: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(smollm2)
+    assert untrained_tokens(model, tokenizer_of(smollm2), CHATML) == []
+
+
+@pytest.mark.parametrize("how", ["zero", "twin"])
+def test_never_trained_header_and_end_tokens_are_found_and_given_to_peft(smollm2: Path, how: str) -> None:
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(smollm2), tokenizer_of(smollm2)
+    start, end = tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
+    weight = model.get_input_embeddings().weight.data
+    weight[start] = weight[end] = torch.zeros(64) if how == "zero" else weight[100]
+    untrained = untrained_tokens(model, tokenizer, CHATML)
+    assert untrained == ["<|im_start|>", "<|im_end|>"]
+    assert trainable_token_indices(model, tokenizer, untrained) == {"embed_tokens": [start, end]}
+
+
+def test_untrained_tokens_with_a_head_of_its_own_are_refused_with_the_way_out(smollm2: Path) -> None:
+    config = LlamaConfig(**json.loads((smollm2 / "config.json").read_text()) | {"tie_word_embeddings": False})
+    with pytest.raises(UserError, match="start from the Instruct model"):
+        trainable_token_indices(LlamaForCausalLM(config), tokenizer_of(smollm2), ["<|im_end|>"])
+
+
+def test_trained_token_rows_get_gradients_through_trls_loss(smollm2: Path) -> None:
+    """TRL multiplies by `lm_head.weight` directly; with tied weights the trained rows must still reach the loss."""
+    from peft import get_peft_model
+    from trl.trainer.utils import add_fused_lm_head
+
+    recipe = TrainRecipe.model_validate(
+        {"name": "x", "model": {"path": "x"}, "template": "chatml", "data": {}, "lora": {"target_modules": ["q_proj"]}}
+    )
+    model = AutoModelForCausalLM.from_pretrained(smollm2)
+    end = tokenizer_of(smollm2).eos_token_id
+    adapted = get_peft_model(model, lora_config(recipe, {"embed_tokens": [end]}))
+    add_fused_lm_head(adapted.get_base_model(), outputs=("log_probs",))
+    ids = torch.tensor([[5, 6, end]])
+    adapted(input_ids=ids, labels=torch.tensor([[-100, -100, end]]), fused_lm_head=True).loss.backward()
+    [delta] = [value for name, value in adapted.named_parameters() if "trainable_tokens_delta" in name]
+    assert delta.grad is not None and delta.grad.abs().sum() > 0
+
+
+def test_a_model_with_nothing_to_train_is_refused(smollm2: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(smollm2).requires_grad_(False)
+    with pytest.raises(UserError, match="no parameter is trainable"):
+        require_gradients(model)
