@@ -65,7 +65,10 @@ def _measure(
     """The figures in tokens; what cannot be rendered or is too long is added to `findings`."""
     from data.token_summary import measure  # imports transformers, which a check without a tokenizer never needs
 
-    rows = track(good_rows(files, findings), "rendering rows", transient=True, console=Console(stderr=True))
+    console = Console(stderr=True)
+    rows = track(
+        good_rows(files, findings), "rendering rows", transient=True, console=console, disable=not console.is_terminal
+    )
     summary, found = measure(rows, folder.tokenizer, folder.template, max_length or folder.max_length)
     findings += found
     return summary.as_json()

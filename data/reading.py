@@ -1,6 +1,7 @@
 """Row files: JSONL (plain or gzipped) to checked rows, with every fault found by line."""
 
 import gzip
+import zlib
 from json import JSONDecodeError
 from pathlib import Path
 from typing import NamedTuple
@@ -82,7 +83,7 @@ def _lines(path: Path) -> list[str]:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
     try:
         text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"is not UTF-8 JSONL: {error}", where=str(path), fix="save it as UTF-8") from error
     # Not splitlines: U+2028 and its like are legal inside JSON strings.
     return text.split("\n")

@@ -81,7 +81,8 @@ def render_text(talk: Conversation, tokenizer: Tokenizer, template: Template) ->
             **tokenizer.special_tokens_map,
         )
     except Exception as error:  # a template may raise anything: it is a program
-        raise UserError(f"cannot be rendered with the {template.name} template: {error}") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"cannot be rendered with the {template.name} template: {reason}") from error
     num_assistants = sum(message["role"] == "assistant" for message in talk.messages)
     if len(spans[0]) != num_assistants:
         raise UserError(

@@ -142,11 +142,12 @@ def _identity(row: Row) -> str:
 
 def _write(store: RowStore, kept: dict[str, list[NumberedRow]], dropped: list[Dropped], summary: JsonObject) -> None:
     store.folder.mkdir(parents=True, exist_ok=True)
-    for path, name in ((store.train, "train"), (store.test, "test")):
-        lines = [numbered.row.model_dump_json(exclude_unset=True) for numbered in kept[name]]
-        _replace(path, "\n".join(lines) + "\n")
     _replace(store.dropped, "".join(json.dumps(item._asdict()) + "\n" for item in dropped))
     _replace(store.summary, json.dumps(summary, indent=2) + "\n")
+    # The training rows come last: where they lie, a program takes the whole store as filled.
+    for path, name in ((store.test, "test"), (store.train, "train")):
+        lines = [numbered.row.model_dump_json(exclude_unset=True) for numbered in kept[name]]
+        _replace(path, "\n".join(lines) + "\n")
 
 
 def _replace(path: Path, text: str) -> None:

@@ -64,14 +64,26 @@ def load_settings(path: Path, overrides: list[str], cls: type[Settings]) -> Sett
         raise _settings_error(path, error, cls) from error
 
 
+class _RecipeLoader(yaml.SafeLoader):
+    """Refuses a key written twice: YAML would drop the first one, and a whole section with it."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                reason = f"key {key.value!r} comes twice in one section"
+                raise yaml.constructor.ConstructorError(None, None, reason, key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise UserError(
-            "no such recipe", where=str(path), fix="give the path of a YAML file, as in recipes/"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        settings = yaml.load(path.read_text(), _RecipeLoader)
+    except OSError as error:
+        what = "no such recipe" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        raise UserError(what, where=str(path), fix="give the path of a YAML file, as in recipes/") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"not a YAML recipe: {' '.join(str(error).split())}", where=str(path)) from error
     if not isinstance(settings, dict):
         raise UserError("a recipe is a mapping of sections", where=str(path), fix="start with `name: ...`")
@@ -89,7 +101,10 @@ def _apply(settings: dict[str, Any], override: str) -> None:
         settings = settings.setdefault(section, {})
         if not isinstance(settings, dict):
             raise UserError(f"{section!r} in {key!r} is a value, not a section", where="command line")
-    settings[last] = parse_scalar(value)
+    try:
+        settings[last] = parse_scalar(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"{value!r} is no YAML value", where=f"command line, {key}", fix="put it in quotes") from error
 
 
 def parse_scalar(value: str) -> Any:

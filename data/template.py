@@ -48,5 +48,5 @@ def require_markers(template: Template) -> None:
     if not MARKER.search(template.source):
         raise UserError(
             f"template {template.name!r} has no {{% generation %}} markers, so no token could be trained",
-            fix="wrap the assistant's text in {% generation %}...{% endgeneration %}, or use template: llama3 or chatml",
+            fix="wrap the assistant's text in {% generation %}...{% endgeneration %}, or take llama3 or chatml",
         )

@@ -1,6 +1,7 @@
 """What each step of a run does: programs of the rooms, each in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from serve.vllm_process import VllmProcess
 ACCELERATE = Path(__file__).parents[1] / "train" / "accelerate"
 # glibc returns each freed activation to the system and faults it in again: kept, a CPU step took about 15 % less time.
 CPU_MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": str(1 << 28)}
-QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "0"}
+QUIET = {"TOKENIZERS_PARALLELISM": "false"}
 
 
 class StepError(Exception):
@@ -92,6 +93,12 @@ class Pipeline:
 
     def _run(self, *arguments: str | Path, ok: tuple[int, ...] = (0,), env: dict[str, str] | None = None) -> None:
         command = [sys.executable, *map(str, arguments)]
-        status = subprocess.run(command, env={**QUIET, **os.environ, **(env or {})}, check=False).returncode
+        # A group of its own: accelerate starts the training as its child, and both must end with us.
+        with subprocess.Popen(command, env={**QUIET, **os.environ, **(env or {})}, start_new_session=True) as program:
+            try:
+                status = program.wait()
+            except BaseException:
+                os.killpg(program.pid, signal.SIGTERM)
+                raise
         if status not in ok:
             raise StepError(status)

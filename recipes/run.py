@@ -8,6 +8,8 @@ Exit status: 0 PASS, 1 FAIL (or a step failed), 2 a fault of the recipe or the d
 import argparse
 import json
 import shutil
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -31,6 +33,7 @@ def main() -> int:
     parser.add_argument("overrides", nargs="*", help="section.key=value")
     parser.add_argument("--dry-run", action="store_true", help="resolve and check the recipe, list the steps, stop")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwind, so that the step's processes end with us
     recipe = load_settings(args.recipe, args.overrides, Recipe)
     for override in args.overrides:
         console.print(f"overridden: {override}", highlight=False)

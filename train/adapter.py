@@ -50,6 +50,10 @@ def read_training(folder: Path) -> Training:
         return Training(**json.loads((folder / FILE_NAME).read_text()))
     except FileNotFoundError as error:
         raise UserError("no adapter made by train.sft", where=str(folder), fix="run train.sft first") from error
+    except (TypeError, json.JSONDecodeError) as error:
+        raise UserError(
+            f"not written by train.sft: {error}", where=str(folder / FILE_NAME), fix="train again"
+        ) from error
 
 
 def adapter_sha256(folder: Path) -> str:

@@ -1,8 +1,10 @@
 """Small rows for the data room's tests, as a user would write them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+from data.reading import parse_row
 from data.row import JsonObject, Row
 from tests.models import write_rows
 
@@ -59,5 +61,16 @@ def row(*messages: JsonObject, tools: list[JsonObject] | None = None, **keys: An
 GOOD = raw(user("Ping a"), says(None, ping()), result("ok"), says("Done."))
 
 
+def with_tool(**function: object) -> list[JsonObject]:
+    """The tool list of one `ping` made of these keys alone."""
+    return [{"type": "function", "function": {"name": "ping"} | function}]
+
+
 def good_file(path: Path, *rows: JsonObject) -> Path:
     return write_rows(path, list(rows) or [GOOD])
+
+
+def found(bad: JsonObject | str) -> list[str]:
+    """The findings of a row, or of a line, as if it were line 7 of f.jsonl."""
+    text = bad if isinstance(bad, str) else json.dumps(bad)
+    return [str(finding) for finding in parse_row(Path("f.jsonl"), 7, text)[1]]

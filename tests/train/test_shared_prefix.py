@@ -12,7 +12,13 @@ from data.render import IGNORE, render
 from data.template import load_template
 from data.user_error import UserError
 from tests.conftest import ROOT
-from train.shared_prefix import SharedPrefixCollator, common_prefix_length, labelled_logits, require_shareable
+from train.shared_prefix import (
+    SharedPrefixCollator,
+    StepSampler,
+    common_prefix_length,
+    labelled_logits,
+    require_shareable,
+)
 
 ROWS = ROOT / "data" / "samples" / "taskmaster_coffee" / "train.jsonl"
 
@@ -70,6 +76,18 @@ def test_the_prefix_stops_before_the_token_that_predicts_the_first_label() -> No
 def test_rows_with_nothing_in_common_share_nothing() -> None:
     assert common_prefix_length([[1, 2], [2, 2]]) == 0
     assert common_prefix_length([[1, 2, 3], [1, 2], [1, 2, 4]]) == 2
+
+
+def test_a_step_has_the_rows_of_a_random_order_sorted_by_length() -> None:
+    sampler = StepSampler(lengths=[50, 10, 40, 20, 30], rows_per_step=2, seed=7)
+    order = list(sampler)
+    assert sorted(order) == [0, 1, 2, 3, 4]
+    random = torch.randperm(5, generator=torch.Generator().manual_seed(7)).tolist()
+    assert [set(order[i : i + 2]) for i in (0, 2, 4)] == [set(random[i : i + 2]) for i in (0, 2, 4)]
+    lengths = [sampler.lengths[row] for row in order]
+    assert lengths[0] < lengths[1] and lengths[2] < lengths[3]
+    sampler.set_epoch(1)
+    assert list(sampler) != order
 
 
 def test_gradient_checkpointing_and_several_processes_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""The whole job for real, on a network too small to learn anything: every program, two vLLM servers, one verdict."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def run(recipe: str, *changes: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "recipes.run", recipe, *changes]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_model_that_learnt_nothing_goes_through_every_step_and_fails_the_gate(tmp_path: Path, smollm2: Path) -> None:
+    changes = [
+        f"model.path={smollm2}", f"runs={tmp_path}", "name=tiny", "data.synthesize={train: 16, test: 6}",
+        "sft.max_steps=2", "sft.max_length=2048", "eval.max_tokens=24",
+    ]  # fmt: skip
+    first = run("recipes/quickstart.yaml", *changes)
+    folder = tmp_path / "tiny"
+    assert first.returncode == 1, first.stdout + first.stderr
+    verdict = json.loads((folder / "verdict.json").read_text())
+    assert verdict["verdict"] == "FAIL"
+    parity = json.loads((folder / "parity.json").read_text())
+    assert parity, "the parity step wrote nothing"
+    scored = json.loads((folder / "eval.json").read_text())
+    assert [scored[run]["endpoint"]["model"] for run in ("baseline", "candidate")] == ["tiny-base", "tiny"]
+    assert "FAIL" in (folder / "report.html").read_text()
+    manifest = json.loads((folder / "merged" / "calltune.json").read_text())
+    assert manifest["recipe"]["name"] == "tiny"
+
+    again = run("recipes/quickstart.yaml", *changes)
+    assert again.returncode == 1, again.stdout + again.stderr
+    assert again.stdout.count("done before, inputs unchanged") == 8
+
+    (folder / "merged" / "calltune.json").unlink()
+    (folder / "adapter" / "training.json").write_text("{}")
+    broken = run("recipes/quickstart.yaml", *changes)
+    assert broken.returncode in (1, 2)
+    assert "step merge failed" in broken.stdout
+    assert not (folder / "merged.partial" / "calltune.json").exists()
