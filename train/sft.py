@@ -63,7 +63,8 @@ def main() -> None:
     quantization = quantization_config(recipe)
     model = AutoModelForCausalLM.from_pretrained(base, dtype="bfloat16", quantization_config=quantization)
     untrained = untrained_tokens(model, tokenizer, template)
-    if indices := trainable_token_indices(model, tokenizer, untrained):
+    indices = trainable_token_indices(model, tokenizer, untrained, share_prefix=recipe.share_prefix)
+    if indices:
         console.print(f"mended: training the embeddings of {', '.join(untrained)}, which the base never trained")
         lora = lora_config(recipe, indices)
     trainer = make_trainer(

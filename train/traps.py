@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import torch
-
 from data.template import Template
 from data.user_error import UserError
 
@@ -70,29 +68,28 @@ def untrained_tokens(model: Any, tokenizer: Any, template: Template) -> list[str
     return [name for name in names if name in bad]
 
 
-def trainable_token_indices(model: Any, tokenizer: Any, untrained: list[str]) -> dict[str, list[int]] | None:
-    """PEFT's `trainable_token_indices` for untrained tokens; None when there are none.
+def trainable_token_indices(
+    model: Any, tokenizer: Any, untrained: list[str], *, share_prefix: bool
+) -> dict[str, list[int]] | None:
+    """PEFT's `trainable_token_indices` for untrained tokens, in the input and the output embeddings; None for none.
 
-    Raises UserError when the output embeddings are weights of their own: TRL's loss multiplies by `lm_head.weight`
-    directly, so rows trained beside it would get no gradient and the model would never learn to stop.
+    Raises UserError without `share_prefix`: TRL's loss multiplies by `lm_head.weight` directly, so rows that PEFT
+    trains beside it would get no gradient and the model would never learn to stop. Our loss calls the module.
     """
     if not untrained:
         return None
-    if not model.config.tie_word_embeddings:
+    if not share_prefix:
         raise UserError(
             f"the base model never trained {', '.join(untrained)}: it could not learn to end a turn",
             where="model.path",
-            fix="start from the Instruct model of the family (for example Meta-Llama-3-8B-Instruct)",
+            fix="set share_prefix=true, or start from the Instruct model of the family",
         )
-    return {"embed_tokens": tokenizer.convert_tokens_to_ids(untrained)}
+    ids = tokenizer.convert_tokens_to_ids(untrained)
+    layers = ["embed_tokens"] if model.config.tie_word_embeddings else ["embed_tokens", "lm_head"]
+    return dict.fromkeys(layers, ids)
 
 
 def require_gradients(model: Any) -> None:
     """Refuse a model with nothing to train, which would run to the end and change nothing."""
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UserError("no parameter is trainable", where="lora", fix="check lora.target_modules")
-
-
-def require_finite(value: torch.Tensor, what: str) -> None:
-    if not torch.isfinite(value).all():
-        raise UserError(f"{what} is not finite", fix="lower sft.learning_rate, or check the base weights")

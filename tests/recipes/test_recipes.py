@@ -72,7 +72,7 @@ def test_the_8b_recipes_train_two_steps_on_a_tiny_llama3(name: str, tmp_path: Pa
         ("serve.prot=1", "unknown key 'serve.prot' (fix: did you mean 'port'?)"),
         ("gate.thresholds.exact=1.5", "key 'gate.thresholds.exact'"),
         ("template=vicuna", "key 'template'"),
-        ("lora.target_modules=3", "section 'lora'"),
+        ("sft.lr_scheduler_type=wobbly", "section 'sft'"),
     ],
 )
 def test_a_wrong_key_is_one_line_and_exit_2(change: str, message: str, tmp_path: Path) -> None:

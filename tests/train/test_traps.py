@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 import torch
+from peft import get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from data.template import load_template
 from data.user_error import UserError
 from train.arguments import lora_config
+from train.merging import fold
 from train.settings import TrainRecipe
+from train.shared_prefix import SharedPrefixCollator, labelled_logits
 from train.traps import (
     mend_generation_config,
     mend_tokenizer,
@@ -72,31 +75,34 @@ def test_never_trained_header_and_end_tokens_are_found_and_given_to_peft(smollm2
     weight[start] = weight[end] = torch.zeros(64) if how == "zero" else weight[100]
     untrained = untrained_tokens(model, tokenizer, CHATML)
     assert untrained == ["<|im_start|>", "<|im_end|>"]
-    assert trainable_token_indices(model, tokenizer, untrained) == {"embed_tokens": [start, end]}
+    indices = trainable_token_indices(model, tokenizer, untrained, share_prefix=True)
+    assert indices == {"embed_tokens": [start, end]}
+    with pytest.raises(UserError, match="set share_prefix=true, or start from the Instruct model"):
+        trainable_token_indices(model, tokenizer, untrained, share_prefix=False)
 
 
-def test_untrained_tokens_with_a_head_of_its_own_are_refused_with_the_way_out(smollm2: Path) -> None:
-    config = LlamaConfig(**json.loads((smollm2 / "config.json").read_text()) | {"tie_word_embeddings": False})
-    with pytest.raises(UserError, match="start from the Instruct model"):
-        trainable_token_indices(LlamaForCausalLM(config), tokenizer_of(smollm2), ["<|im_end|>"])
-
-
-def test_trained_token_rows_get_gradients_through_trls_loss(smollm2: Path) -> None:
-    """TRL multiplies by `lm_head.weight` directly; with tied weights the trained rows must still reach the loss."""
-    from peft import get_peft_model
-    from trl.trainer.utils import add_fused_lm_head
-
-    recipe = TrainRecipe.model_validate(
-        {"name": "x", "model": {"path": "x"}, "template": "chatml", "data": {}, "lora": {"target_modules": ["q_proj"]}}
-    )
-    model = AutoModelForCausalLM.from_pretrained(smollm2)
-    end = tokenizer_of(smollm2).eos_token_id
-    adapted = get_peft_model(model, lora_config(recipe, {"embed_tokens": [end]}))
-    add_fused_lm_head(adapted.get_base_model(), outputs=("log_probs",))
-    ids = torch.tensor([[5, 6, end]])
-    adapted(input_ids=ids, labels=torch.tensor([[-100, -100, end]]), fused_lm_head=True).loss.backward()
-    [delta] = [value for name, value in adapted.named_parameters() if "trainable_tokens_delta" in name]
-    assert delta.grad is not None and delta.grad.abs().sum() > 0
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+def test_trained_token_rows_get_gradients_from_our_loss_and_survive_the_merge(smollm2: Path, tied: bool) -> None:
+    config = LlamaConfig(**json.loads((smollm2 / "config.json").read_text()) | {"tie_word_embeddings": tied})
+    torch.manual_seed(0)
+    model, tokenizer = LlamaForCausalLM(config).float(), tokenizer_of(smollm2)
+    end = tokenizer.eos_token_id
+    indices = trainable_token_indices(model, tokenizer, ["<|im_end|>"], share_prefix=True)
+    section = {"target_modules": ["q_proj"], "init_lora_weights": False}
+    raw = {"name": "x", "model": {"path": "x"}, "template": "chatml", "data": {}, "lora": section}
+    adapted = get_peft_model(model, lora_config(TrainRecipe.model_validate(raw), indices)).eval()
+    feature = {"input_ids": [5, end, 7, end], "labels": [-100, -100, -100, end]}
+    logits, labels = labelled_logits(adapted.get_base_model(), SharedPrefixCollator(0)([feature]))
+    torch.nn.functional.cross_entropy(logits, labels).backward()
+    deltas = {name: value for name, value in adapted.named_parameters() if "trainable_tokens_delta" in name}
+    assert deltas
+    assert all(delta.grad is not None and delta.grad.abs().sum() > 0 for delta in deltas.values()), list(deltas)
+    with torch.no_grad():
+        for delta in deltas.values():
+            delta.add_(1.0)
+    ids = torch.tensor([[5, end, 7]])
+    expected = adapted(input_ids=ids).logits
+    torch.testing.assert_close(fold(adapted)(input_ids=ids).logits, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_model_with_nothing_to_train_is_refused(smollm2: Path) -> None:
