@@ -18,6 +18,7 @@ from rich.table import Table
 
 from data.settings import load_settings
 from data.user_error import UserError, run_program
+from eval.verdict import EXIT_STATUS
 from recipes.peak_memory import PeakMemory
 from recipes.pipeline import Pipeline, StepError
 from recipes.recipe import Recipe
@@ -46,9 +47,9 @@ def main() -> int:
     write_recipe(recipe)
     run_steps(pipeline, ledger)
     console.print(times(ledger))
-    verdict = json.loads((recipe.folder / "verdict.json").read_text())["verdict"]
+    outcome = json.loads((recipe.folder / "verdict.json").read_text())["outcome"]
     console.print(f"report: {recipe.folder / 'report.html'}")
-    return {"PASS": 0, "FAIL": 1, "NEED MORE DATA": 3}[verdict]
+    return EXIT_STATUS[outcome]
 
 
 def run_steps(pipeline: Pipeline, ledger: Ledger) -> None:

@@ -26,7 +26,7 @@ def test_a_model_that_learnt_nothing_goes_through_every_step_and_fails_the_gate(
     folder = tmp_path / "tiny"
     assert first.returncode == 1, first.stdout + first.stderr
     verdict = json.loads((folder / "verdict.json").read_text())
-    assert verdict["verdict"] == "FAIL"
+    assert verdict["outcome"] == "FAIL"
     parity = json.loads((folder / "parity.json").read_text())
     assert parity, "the parity step wrote nothing"
     scored = json.loads((folder / "eval.json").read_text())
