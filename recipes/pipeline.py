@@ -66,7 +66,8 @@ class Pipeline:
 
     def train(self) -> None:
         config = "one-gpu.yaml" if torch.cuda.is_available() else "cpu.yaml"
-        launch = ("-m", "accelerate.commands.launch", "--config_file", self.recipe.accelerate or ACCELERATE / config)
+        config_file = self.recipe.accelerate or ACCELERATE / config
+        launch = ("-m", "accelerate.commands.launch", "--quiet", "--config_file", config_file)
         self._run(*launch, "-m", "train.sft", self.file, env={} if torch.cuda.is_available() else CPU_MALLOC)
 
     def merge(self) -> None:

@@ -23,6 +23,7 @@ from recipes.peak_memory import PeakMemory
 from recipes.pipeline import Pipeline, StepError
 from recipes.recipe import Recipe
 from recipes.steps import Ledger
+from serve.server_process import ServerError
 from train.arguments import lora_config, quantization_config, sft_config
 
 console = Console()
@@ -64,9 +65,10 @@ def run_steps(pipeline: Pipeline, ledger: Ledger) -> None:
         with PeakMemory() as peak:
             try:
                 step.run()
-            except StepError as failure:
+            except (StepError, ServerError) as failure:
                 console.print(f"step {step.name} failed ({failure}); the same command goes on from here", style="red")
-                raise SystemExit(2 if failure.status == 2 else 1) from failure
+                is_users = isinstance(failure, StepError) and failure.status == 2
+                raise SystemExit(2 if is_users else 1) from failure
         ledger.note(step, time.monotonic() - start, peak.num_bytes)
 
 
