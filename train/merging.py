@@ -46,7 +46,7 @@ def merge_adapter(base: Path, adapter: Path, out: Path, rows: list[Rendered], se
     """
     model = load_adapted(base, adapter)
     expected = trained_logits(model, rows)
-    merged = fold(model)
+    merged = fold(model).to(torch.bfloat16)
     shutil.rmtree(out, ignore_errors=True)
     merged.save_pretrained(out)
     del model, merged
@@ -62,8 +62,7 @@ def load_adapted(base: Path, adapter: Path) -> Any:
 
 
 def fold(model: Any) -> Any:
-    """Add every adapter's delta to its weight. PEFT adds in the weight's own bf16, where a small delta is lost in the
-    rounding of each step; here the sum is taken in fp32 and rounded once."""
+    """Add every adapter's delta to its fp32 weight: rounding to bf16 comes once, after the sum."""
     for name, module in model.named_modules():
         if isinstance(module, LoraLayer):
             _fold_lora(name, module)
@@ -78,8 +77,8 @@ def _fold_lora(name: str, layer: Any) -> None:
     if layer.use_dora.get(adapter):
         raise UserError(f"{name}: DoRA adapters cannot be merged here", where="lora.use_dora", fix="train without it")
     weight = layer.get_base_layer().weight
-    delta = layer.get_delta_weight(adapter)
-    weight.copy_((weight.float() + delta.float()).to(weight.dtype))
+    assert weight.dtype == torch.float32, weight.dtype
+    weight.add_(layer.get_delta_weight(adapter))
 
 
 @torch.no_grad()
@@ -108,8 +107,12 @@ def compare(expected: torch.Tensor, given: torch.Tensor, num_rows: int, section:
 
 
 def _load(folder: Path) -> Any:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, device_map=device).eval()
+    """In fp32, since bf16 arithmetic alone moves logits by more than a merge does (LOG.md, 2026-11-21); on the GPU
+    where it fits, else on the CPU."""
+    num_bytes = 2 * sum(file.stat().st_size for pattern in WEIGHTS for file in folder.glob(pattern))
+    fits = torch.cuda.is_available() and torch.cuda.mem_get_info()[0] > 1.3 * num_bytes
+    device = "cuda" if fits else "cpu"
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, device_map=device).eval()
 
 
 def _copy_other_files(base: Path, out: Path) -> None:

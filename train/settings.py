@@ -25,8 +25,9 @@ class QuantizationSection(Section):
 
 
 class MergeSection(Section):
-    max_logit_difference: float = Field(default=0.5, gt=0)
-    """Largest allowed difference of a logit, merged bf16 model against base + adapter, on trained positions."""
+    max_logit_difference: float = Field(default=1.0, gt=0)
+    """Largest allowed difference of a logit, merged weights against base + adapter, both computed in fp32, on trained
+    positions. The default is what computing the same adapter in bf16 instead of fp32 moved a logit by."""
     min_agreement: float = Field(default=0.99, gt=0, le=1)
     """Smallest allowed share of trained positions where both models put the same token first."""
     check_rows: int = Field(default=8, gt=0)
