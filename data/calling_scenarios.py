@@ -4,15 +4,15 @@ from random import Random
 
 from data import wording
 from data.row import JsonObject
-from data.scene import Ref, Scene, Split
+from data.scene import Ref, Scene, Setting
 from data.transcript import Call
 from data.workspace import PRIORITIES, Task
 
 _LOOK_UP = Call("list_tasks", {"status": "open"})
 
 
-def _create(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split)
+def _create(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting)
     text, call = new_task(scene)
     scene.ask(text)
     scene.finish(call)
@@ -31,8 +31,8 @@ def new_task_with(scene: Scene, extra: str, arguments: JsonObject) -> tuple[str,
     return text, Call("create_task", {"title": wording.title_in(text, title), **arguments})
 
 
-def _change(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split)
+def _change(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting)
     text, call = changed_task(scene, scene.ref())
     scene.ask(text)
     scene.finish(call)
@@ -42,7 +42,12 @@ def _change(rng: Random, split: Split) -> JsonObject:
 def changed_task(scene: Scene, ref: Ref) -> tuple[str, Call]:
     """A wish to complete, move, rename or reprioritise the task."""
     task_id = ref.task.task_id
-    match scene.choose("complete", "complete", "due_date", "priority", "title"):
+    choices = (
+        ("complete", "due_date", "priority")
+        if scene.is_basic
+        else ("complete", "complete", "due_date", "priority", "title")
+    )
+    match scene.choose(*choices):
         case "complete":
             return scene.phrase(wording.COMPLETE, ref=ref.words), Call("complete_task", {"task_id": task_id})
         case "due_date":
@@ -59,17 +64,17 @@ def changed_task(scene: Scene, ref: Ref) -> tuple[str, Call]:
             return text, Call("update_task", {"task_id": task_id, "title": title})
 
 
-def _list(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split, listed=False)
+def _list(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting, listed=False)
     which, filters = rng.choice(wording.LISTINGS)
     scene.ask(scene.phrase(wording.LIST, which=which))
     scene.finish(Call("list_tasks", filters))
     return scene.row()
 
 
-def _follow_up(rng: Random, split: Split) -> JsonObject:
+def _follow_up(rng: Random, setting: Setting) -> JsonObject:
     """A second wish about the task just made."""
-    scene = Scene(rng, split)
+    scene = Scene(rng, setting)
     text, call = new_task(scene)
     scene.ask(text)
     (created,) = scene.finish(call)
@@ -79,32 +84,32 @@ def _follow_up(rng: Random, split: Split) -> JsonObject:
     return scene.row()
 
 
-def _complete_two(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split)
+def _complete_two(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting)
     first, second = scene.ref(), scene.ref()
     scene.ask(scene.phrase(wording.COMPLETE_TWO, ref=first.words, ref2=second.words))
     scene.finish(_complete(first.task), _complete(second.task))
     return scene.row()
 
 
-def _create_two(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split)
+def _create_two(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting)
     titles = scene.title(), scene.title()
     scene.ask(scene.phrase(wording.CREATE_TWO, title=titles[0], title2=titles[1]))
     scene.finish(*(Call("create_task", {"title": title}) for title in titles))
     return scene.row()
 
 
-def _complete_and_create(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split)
+def _complete_and_create(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting)
     ref, title = scene.ref(), scene.title()
     scene.ask(scene.phrase(wording.COMPLETE_AND_CREATE, ref=ref.words, title=title))
     scene.finish(_complete(ref.task), Call("create_task", {"title": title}))
     return scene.row()
 
 
-def _look_up_and_change(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split, listed=False)
+def _look_up_and_change(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting, listed=False)
     text, call = changed_task(scene, scene.ref(by_title=True))
     scene.ask(text)
     scene.call(_LOOK_UP)
@@ -112,8 +117,8 @@ def _look_up_and_change(rng: Random, split: Split) -> JsonObject:
     return scene.row()
 
 
-def _look_up_and_change_two(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split, listed=False)
+def _look_up_and_change_two(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting, listed=False)
     done, moved = scene.ref(by_title=True), scene.ref(by_title=True)
     when = scene.when(other_than=moved.task.due_date)
     scene.ask(scene.phrase(wording.COMPLETE_AND_MOVE, ref=done.words, ref2=moved.words, when=when.words))
@@ -123,10 +128,10 @@ def _look_up_and_change_two(rng: Random, split: Split) -> JsonObject:
     return scene.row()
 
 
-def _complete_all(rng: Random, split: Split) -> JsonObject:
+def _complete_all(rng: Random, setting: Setting) -> JsonObject:
     wanted = {"status": "open", "priority": rng.choice(PRIORITIES)}
     scene = Scene(
-        rng, split, listed=False, suits=lambda tasks: any(wanted.items() <= task.as_json().items() for task in tasks)
+        rng, setting, listed=False, suits=lambda tasks: any(wanted.items() <= task.as_json().items() for task in tasks)
     )
     scene.ask(scene.phrase(wording.COMPLETE_ALL, priority=wanted["priority"]))
     (found,) = scene.call(Call("list_tasks", wanted))
@@ -134,8 +139,8 @@ def _complete_all(rng: Random, split: Split) -> JsonObject:
     return scene.row()
 
 
-def _create_and_complete(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split)
+def _create_and_complete(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting)
     title = scene.title()
     scene.ask(scene.phrase(wording.CREATE_DONE, title=title))
     (created,) = scene.call(Call("create_task", {"title": title}))
@@ -153,3 +158,5 @@ MULTI_STEP = (
     *(_look_up_and_change, _complete_two, _create_and_complete, _look_up_and_change_two),
     *(_look_up_and_change, _create_two, _complete_all, _complete_and_create),
 )
+BASIC_SINGLE = (_create, _change, _create, _change, _list, _create, _change)
+BASIC_MULTI_STEP = (_complete_two, _create_and_complete, _create_two)

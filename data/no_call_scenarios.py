@@ -4,18 +4,37 @@ from random import Random
 
 from data.calling_scenarios import new_task
 from data.row import JsonObject
-from data.scene import Scene, Split
-from data.small_talk import ASK_BACK_TOPICS, ASK_DUE, ASK_NEW_ID, ASK_PRIORITY, ASK_STATUS, NO_CALL_TOPICS, Topic
+from data.scene import Scene, Setting
+from data.small_talk import (
+    ASK_BACK_TOPICS,
+    ASK_DUE,
+    ASK_NEW_ID,
+    ASK_PRIORITY,
+    ASK_STATUS,
+    CANNOT_HELP,
+    GOOD_NEWS,
+    NO_CALL_TOPICS,
+    Topic,
+)
 from data.wording import lower_first
 from data.workspace import Task
 
 
-def _off_topic(rng: Random, split: Split) -> JsonObject:
-    return _talk(Scene(rng, split), rng.choice(NO_CALL_TOPICS))
+def _off_topic(rng: Random, setting: Setting) -> JsonObject:
+    return _talk(Scene(rng, setting), rng.choice(NO_CALL_TOPICS))
 
 
-def _ask_back(rng: Random, split: Split) -> JsonObject:
-    return _talk(Scene(rng, split), rng.choice(ASK_BACK_TOPICS))
+def _beyond_the_tools(rng: Random, setting: Setting) -> JsonObject:
+    return _talk(Scene(rng, setting), CANNOT_HELP)
+
+
+def _good_news(rng: Random, setting: Setting) -> JsonObject:
+    """ "I completed my first marathon" beside "I finished T-204": the verb alone must not decide."""
+    return _talk(Scene(rng, setting), GOOD_NEWS)
+
+
+def _ask_back(rng: Random, setting: Setting) -> JsonObject:
+    return _talk(Scene(rng, setting), rng.choice(ASK_BACK_TOPICS))
 
 
 def _talk(scene: Scene, topic: Topic) -> JsonObject:
@@ -26,8 +45,8 @@ def _talk(scene: Scene, topic: Topic) -> JsonObject:
     return scene.row()
 
 
-def _from_the_list(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split, listed=True)
+def _from_the_list(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting, listed=True)
     ref = scene.ref(any_status=True)
     bank, answer = rng.choice([(ASK_DUE, _due), (ASK_PRIORITY, _priority), (ASK_STATUS, _status)])
     scene.ask(scene.phrase(bank, ref=ref.words))
@@ -35,8 +54,8 @@ def _from_the_list(rng: Random, split: Split) -> JsonObject:
     return scene.row()
 
 
-def _from_the_talk(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split)
+def _from_the_talk(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting)
     text, call = new_task(scene)
     scene.ask(text)
     (created,) = scene.finish(call)
@@ -58,3 +77,4 @@ def _status(task: Task) -> str:
 
 
 NO_CALL = (_off_topic, _ask_back, _from_the_list, _off_topic, _ask_back, _from_the_list, _off_topic, _from_the_talk)
+BASIC_NO_CALL = (_beyond_the_tools, _good_news)

@@ -8,16 +8,16 @@ from random import Random
 from data import wording
 from data.calling_scenarios import changed_task, new_task, new_task_with
 from data.row import JsonObject
-from data.scene import Ref, Scene, Split
+from data.scene import Ref, Scene, Setting
 from data.transcript import Call
 
 # Argument names that models make up, beside the real ones; the error lists the real ones.
 _MADE_UP_NAMES = {"title": ("name", "task"), "task_id": ("id", "task"), "due_date": ("due", "deadline")}
 
 
-def _wrong_id(rng: Random, split: Split) -> JsonObject:
+def _wrong_id(rng: Random, setting: Setting) -> JsonObject:
     """The user gives a title and mistypes the id; the error names the id of that title."""
-    scene = Scene(rng, split)
+    scene = Scene(rng, setting)
     task = scene.task()
     slip = scene.wrong_id(task)
     text, call = changed_task(scene, Ref(f'{slip} ("{task.title}")', task))
@@ -25,8 +25,8 @@ def _wrong_id(rng: Random, split: Split) -> JsonObject:
     return _fail_then_finish(scene, call, {**call.arguments, "task_id": slip})
 
 
-def _bare_id(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split)
+def _bare_id(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting)
     task = scene.task()
     number = task.task_id.removeprefix("T-")
     text, call = changed_task(scene, Ref(f"task {number}", task))
@@ -34,8 +34,8 @@ def _bare_id(rng: Random, split: Split) -> JsonObject:
     return _fail_then_finish(scene, call, {**call.arguments, "task_id": number})
 
 
-def _priority_word(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split)
+def _priority_word(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting)
     ref = scene.ref()
     word, priority = rng.choice([pair for pair in wording.PRIORITY_WORDS if pair[1] != ref.task.priority])
     if rng.random() < 0.5:
@@ -49,8 +49,8 @@ def _priority_word(rng: Random, split: Split) -> JsonObject:
     return _fail_then_finish(scene, call, {**call.arguments, "priority": word})
 
 
-def _day_word(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split)
+def _day_word(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting)
     ref = scene.ref()
     when = scene.spoken_day(other_than=ref.task.due_date)
     if rng.random() < 0.5:
@@ -63,8 +63,8 @@ def _day_word(rng: Random, split: Split) -> JsonObject:
     return _fail_then_finish(scene, call, {**call.arguments, "due_date": when.words})
 
 
-def _argument_name(rng: Random, split: Split) -> JsonObject:
-    scene = Scene(rng, split)
+def _argument_name(rng: Random, setting: Setting) -> JsonObject:
+    scene = Scene(rng, setting)
     text, call = new_task(scene) if rng.random() < 0.5 else changed_task(scene, scene.ref())
     scene.ask(text)
     real = scene.choose(*(name for name in call.arguments if name in _MADE_UP_NAMES))
@@ -81,3 +81,4 @@ def _fail_then_finish(scene: Scene, call: Call, wrong_arguments: JsonObject) -> 
 
 
 RECOVERY = (_wrong_id, _priority_word, _day_word, _argument_name, _wrong_id, _bare_id)
+BASIC_RECOVERY = (_wrong_id, _priority_word)

@@ -62,7 +62,8 @@ def fill_row_store(
     """
     splits = {"train": _read(section.train), "test": _read(section.test)}
     if section.synthesize:
-        made = synthesize(section.synthesize.train, section.synthesize.test, section.synthesize.seed)
+        wanted = section.synthesize
+        made = synthesize(wanted.train, wanted.test, wanted.seed, wanted.level)
         splits["train"] += _made(made.train, "train")
         splits["test"] += _made(made.test, "test")
     summary: JsonObject = {}

@@ -9,13 +9,13 @@ Conventions that make every call follow from its context:
 """
 
 from collections.abc import Callable
-from itertools import cycle
+from itertools import count, cycle
 from random import Random
 from typing import Literal, NamedTuple, get_args
 
 from data import calling_scenarios, no_call_scenarios, recovery_scenarios
 from data.row import JsonObject
-from data.scene import Split
+from data.scene import Level, Setting
 
 Kind = Literal["single", "recovery", "multi_step", "no_call"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -36,11 +36,20 @@ _KIND_CYCLE: tuple[Kind, ...] = (
         "no_call",
     ),
 )
-_SCENARIOS: dict[Kind, tuple[Callable[[Random, Split], JsonObject], ...]] = {
-    "single": calling_scenarios.SINGLE,
-    "recovery": recovery_scenarios.RECOVERY,
-    "multi_step": calling_scenarios.MULTI_STEP,
-    "no_call": no_call_scenarios.NO_CALL,
+Scenario = Callable[[Random, Setting], JsonObject]
+_SCENARIOS: dict[Level, dict[Kind, tuple[Scenario, ...]]] = {
+    "basic": {
+        "single": calling_scenarios.BASIC_SINGLE,
+        "recovery": recovery_scenarios.BASIC_RECOVERY,
+        "multi_step": calling_scenarios.BASIC_MULTI_STEP,
+        "no_call": no_call_scenarios.BASIC_NO_CALL,
+    },
+    "full": {
+        "single": calling_scenarios.SINGLE,
+        "recovery": recovery_scenarios.RECOVERY,
+        "multi_step": calling_scenarios.MULTI_STEP,
+        "no_call": no_call_scenarios.NO_CALL,
+    },
 }
 
 
@@ -49,12 +58,10 @@ class Rows(NamedTuple):
     test: list[JsonObject]
 
 
-def synthesize(n_train: int, n_test: int, seed: int) -> Rows:
-    """Rows that depend on the arguments alone; asking for more rows leaves the earlier ones as they were."""
-    rows = Rows(_play(n_train, "train", seed), _play(n_test, "test", seed))
-    shared = {request_text(row) for row in rows.train} & {request_text(row) for row in rows.test}
-    assert not shared, f"test requests seen in training: {sorted(shared)}"
-    return rows
+def synthesize(n_train: int, n_test: int, seed: int, level: Level = "full") -> Rows:
+    """Rows that depend on the arguments alone; no request of a test row is one of a training row."""
+    train = _play(n_train, Setting("train", level), seed, frozenset())
+    return Rows(train, _play(n_test, Setting("test", level), seed, frozenset(map(request_text, train))))
 
 
 def kind_of(row: JsonObject) -> Kind:
@@ -73,8 +80,17 @@ def request_text(row: JsonObject) -> str:
     return " ".join(said.casefold().split())
 
 
-def _play(n_rows: int, split: Split, seed: int) -> list[JsonObject]:
-    turns = {kind: cycle(scenarios) for kind, scenarios in _SCENARIOS.items()}
+def _play(n_rows: int, setting: Setting, seed: int, taken: frozenset[str]) -> list[JsonObject]:
+    turns = {kind: cycle(scenarios) for kind, scenarios in _SCENARIOS[setting.level].items()}
     kinds = cycle(_KIND_CYCLE)
-    # A string seeds Random by its bytes, so a row is the same in every process whatever PYTHONHASHSEED is.
-    return [next(turns[next(kinds)])(Random(f"{seed}/{split}/{index}"), split) for index in range(n_rows)]
+    return [_new_row(next(turns[next(kinds)]), setting, f"{seed}/{setting.split}/{i}", taken) for i in range(n_rows)]
+
+
+def _new_row(scenario: Scenario, setting: Setting, name: str, taken: frozenset[str]) -> JsonObject:
+    """Played again under another name when its request is taken. A string seeds Random by its bytes, so a row is the
+    same in every process whatever PYTHONHASHSEED is."""
+    for attempt in count():
+        row = scenario(Random(f"{name}/{attempt}" if attempt else name), setting)
+        if request_text(row) not in taken:
+            return row
+    raise AssertionError("count() never ends")

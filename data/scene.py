@@ -21,7 +21,19 @@ from data.workspace import (
     weekday,
 )
 
-Split = Literal["train", "test"]
+Level = Literal["basic", "full"]
+
+
+class Setting(NamedTuple):
+    """Which rows a scene is for.
+
+    A `full` scene greets, talks of weekdays and words half of the test rows as no training row does. A `basic` one is
+    what a model of 135M parameters learns from some hundred rows: plain requests that name tasks by id, the same
+    phrases in training and test around other titles, ids, dates, cities and people.
+    """
+
+    split: Literal["train", "test"]
+    level: Level
 
 
 class When(NamedTuple):
@@ -47,16 +59,17 @@ class Scene:
     def __init__(
         self,
         rng: Random,
-        split: Split,
+        setting: Setting,
         listed: bool | None = None,
         suits: Callable[[list[Task]], bool] = bool,
     ) -> None:
-        self.rng, self.split = rng, split
-        self.listed = rng.random() < 0.5 if listed is None else listed
-        self._titles = TRAIN_TITLES if split == "train" else HELD_OUT_TITLES
+        self.rng, self.setting = rng, setting
+        self.is_basic, self.is_test = setting.level == "basic", setting.split == "test"
+        self.listed = (not self.is_basic and rng.random() < 0.5) if listed is None else listed
+        self._titles = HELD_OUT_TITLES if self.is_test else TRAIN_TITLES
         self._persona = rng.choice(PERSONAS)
         self._today = date(2026, 1, 1) + timedelta(days=rng.randrange(730))
-        self._has_coming_days = rng.random() < 0.25
+        self._has_coming_days = not self.is_basic and rng.random() < 0.25
         tasks, tasks_text = self._draw_workspace(suits)
         self._taken = {task.title for task in tasks}
         self._unnamed = rng.sample(tasks, len(tasks))
@@ -132,16 +145,33 @@ class Scene:
         return words, arguments
 
     def phrase(self, bank: Bank, **slots: str) -> str:
-        """A request from the bank; a test row takes a shared phrase only if a held-out title stands in it."""
-        titled = [name for name, value in slots.items() if name in ("title", "lower") or '"' in value]
-        phrases = bank.shared if self.split == "train" else bank.held_out
-        if self.split == "test" and self.rng.random() < 0.5:
-            phrases = tuple(text for text in bank.shared if any(f"{{{name}}}" in text for name in titled)) or phrases
-        text = self.rng.choice(phrases).format(city=self.choose(*CITIES), person=self.choose(*PEOPLE), **slots)
+        """A request from the bank, in words that its setting allows."""
+        cities, people = self._half(CITIES), self._half(PEOPLE)
+        template = self.rng.choice(self._phrases(bank, slots))
+        text = template.format(city=self.choose(*cities), person=self.choose(*people), **slots)
         return text[0].upper() + text[1:]
 
+    def _phrases(self, bank: Bank, slots: dict[str, str]) -> tuple[str, ...]:
+        """A test row takes a shared phrase only around something that no training row says."""
+        if not self.is_test:
+            return bank.shared
+        if self.is_basic:
+            return tuple(text for text in bank.shared if "{" in text.replace("{which}", "")) or bank.held_out
+        if self.rng.random() >= 0.5:
+            return bank.held_out
+        titled = [name for name, value in slots.items() if name in ("title", "lower") or '"' in value]
+        shared = tuple(text for text in bank.shared if any(f"{{{name}}}" in text for name in titled))
+        return shared or bank.held_out
+
+    def _half(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """In basic scenes cities and people are split like titles: half for training, half for test."""
+        middle = len(names) // 2
+        return names if not self.is_basic else names[middle:] if self.is_test else names[:middle]
+
     def ask(self, text: str) -> None:
-        self._transcript.ask(self.choose(*self._persona.greetings) + text + self.choose(*self._persona.closings))
+        if not self.is_basic:
+            text = self.choose(*self._persona.greetings) + text + self.choose(*self._persona.closings)
+        self._transcript.ask(text)
 
     def say(self, text: str) -> None:
         self._transcript.say(text)
@@ -167,7 +197,7 @@ class Scene:
             tasks = draw_tasks(self.rng, self._titles, self._today)
             return tasks, render_listed(tasks)
         while True:
-            number = self.rng.randrange(1000, 9999, 2) + (self.split == "test")
+            number = self.rng.randrange(1000, 9999, 2) + self.is_test
             tasks = numbered_tasks(number, self._today)
             if suits(tasks):
                 return tasks, f"{render_numbered(number, self._today)} Look up ids with list_tasks, status open."

@@ -26,6 +26,8 @@ class Synthesize(Section):
     train: int = Field(default=400, gt=0)
     test: int = Field(default=240, gt=0)
     seed: int = 7
+    level: Literal["basic", "full"] = "full"
+    """`basic`: plain requests that a very small model learns from some hundred rows; see `data.scene.Setting`."""
 
 
 class DataSection(Section):

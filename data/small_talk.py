@@ -13,6 +13,41 @@ class Topic(NamedTuple):
     questions: Bank
 
 
+CANNOT_HELP = Topic(
+    "I can only manage your tasks, so I cannot help with that.",
+    Bank(
+        (
+            "What is the weather in {city} tomorrow?",
+            "Send an email to {person} about my plan to {lower}.",
+            "Book me a flight to {city} for tomorrow.",
+            "Call {person} and say that I am late.",
+            "Find the phone number of {person}.",
+            "Add 20 euros to the account of {person}.",
+            "Show me the news from {city}.",
+        ),
+        (
+            "Will it rain in {city} today?",
+            "Text {person} that I will {lower}.",
+            "Order a taxi to {city} for me.",
+            "Show me the photos from {city}.",
+            "Set a meeting with {person} in my calendar app.",
+            "Play the playlist that {person} made.",
+        ),
+    ),
+)
+GOOD_NEWS = Topic(
+    "Well done! Nothing on your list is meant by that, so I leave it as it is.",
+    Bank(
+        (
+            "I finished reading a novel last night.",
+            "I completed my first marathon in {city}.",
+            "I finished a long walk in {city}.",
+            "I am done with the move to {city}.",
+            "I am done with rainy days.",
+        ),
+        ("I am finally through with my exams.", "I finished a lovely walk in {city}."),
+    ),
+)
 NO_CALL_TOPICS = (
     Topic(
         "Start with a verb and name one outcome, for example the thing to buy or the person to call.",
@@ -54,28 +89,7 @@ NO_CALL_TOPICS = (
             ),
         ),
     ),
-    Topic(
-        "I can only manage your tasks, so I cannot help with that.",
-        Bank(
-            (
-                "What is the weather in {city} tomorrow?",
-                "Send an email to {person} about my plan to {lower}.",
-                "Book me a flight to {city} for tomorrow.",
-                "Call {person} and say that I am late.",
-                "Find the phone number of {person}.",
-                "Add 20 euros to the account of {person}.",
-                "Show me the news from {city}.",
-            ),
-            (
-                "Will it rain in {city} today?",
-                "Text {person} that I will {lower}.",
-                "Order a taxi to {city} for me.",
-                "Show me the photos from {city}.",
-                "Set a meeting with {person} in my calendar app.",
-                "Play the playlist that {person} made.",
-            ),
-        ),
-    ),
+    CANNOT_HELP,
     Topic(
         "Glad to hear it. Tell me when I can do something for your list.",
         Bank(
@@ -93,17 +107,7 @@ NO_CALL_TOPICS = (
             ),
         ),
     ),
-    Topic(
-        "Well done! Nothing on your list is meant by that, so I leave it as it is.",
-        Bank(
-            (
-                "I finished reading a novel last night.",
-                "I completed my first marathon in {city}.",
-                "I am done with rainy days.",
-            ),
-            ("I am finally through with my exams.", "I finished a lovely walk in {city}."),
-        ),
-    ),
+    GOOD_NEWS,
 )
 
 # Requests with something missing: the assistant must ask, not guess.

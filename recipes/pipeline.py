@@ -71,7 +71,7 @@ class Pipeline:
         self._run(*launch, "-m", "train.sft", self.file, env={} if torch.cuda.is_available() else CPU_MALLOC)
 
     def merge(self) -> None:
-        self._python("train.merge", self.folder / "adapter", self.folder / "merged")
+        self._python("train.merge", self.folder / "adapter", self.folder / "merged", "--recipe", self.file)
 
     def score(self) -> None:
         baseline = self.folder / "baseline.json"

@@ -14,6 +14,7 @@ from transformers import AutoTokenizer
 from data.reading import read_rows
 from data.render import render
 from data.row_store import RowStore
+from data.settings import load_settings
 from data.template import load_template
 from data.user_error import run_program
 from train.adapter import adapter_sha256, read_training
@@ -27,13 +28,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("adapter", type=Path, help="adapter folder of train.sft")
     parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--recipe", type=Path, help="recipe with the `merge` section (default: the one trained with)")
     parser.add_argument("--base", type=Path, help="base folder (default: `base` beside the adapter)")
     parser.add_argument("--rows", type=Path, help="rows to compare on (default: the run's held-out rows)")
     args = parser.parse_args()
     run = args.adapter.parent
     base = args.base or run / "base"
     training, manifest = read_training(args.adapter), read_manifest(base)
-    recipe = TrainRecipe.model_validate(training.recipe)
+    trained = TrainRecipe.model_validate(training.recipe)
+    recipe = load_settings(args.recipe, [], TrainRecipe) if args.recipe else trained
 
     tokenizer, template = AutoTokenizer.from_pretrained(base), load_template(manifest.template)
     numbered = read_rows(args.rows or RowStore(run / "rows").test)
