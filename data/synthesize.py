@@ -10,9 +10,11 @@ import json
 import os
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 from data.row import JsonObject
 from data.scenarios import KINDS, kind_of, synthesize
+from data.scene import Level
 from data.task_service import TASK_TOOLS
 from data.user_error import UserError, run_program
 
@@ -22,7 +24,7 @@ def main() -> None:
     for option, n_rows in (("--train", args.train), ("--test", args.test)):
         if n_rows < 1:
             raise UserError(f"{n_rows} rows asked for", where=option, fix="give a number of rows from 1 up")
-    rows = synthesize(args.train, args.test, args.seed)
+    rows = synthesize(args.train, args.test, args.seed, args.level)
     for name, split in (("train", rows.train), ("test", rows.test)):
         path = args.out / f"{name}.jsonl"
         _write(path, split)
@@ -37,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--train", type=int, default=400, metavar="N", help="training rows (default: %(default)s)")
     parser.add_argument("--test", type=int, default=240, metavar="N", help="held-out rows (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=7, metavar="N", help="seed of all draws (default: %(default)s)")
+    parser.add_argument("--level", choices=get_args(Level), default="full", help="default: %(default)s")
     return parser
 
 

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from data.row import Row
-from data.scenarios import Rows, kind_of, request_text, synthesize
+from data.scenarios import KINDS, Rows, kind_of, request_text, synthesize
 from data.task_service import TASK_TOOLS, TaskService
 from data.wording import HELD_OUT_TITLES, TRAIN_TITLES
 
@@ -126,6 +126,15 @@ def test_asking_for_more_rows_leaves_the_earlier_ones_as_they_were(rows: Rows) -
 def test_the_splits_stay_apart_for_many_seeds() -> None:
     for seed in range(5):
         synthesize(400, 400, seed)  # asserts by itself
+
+
+def test_basic_rows_keep_requests_and_titles_apart_and_have_every_kind() -> None:
+    for seed in range(3):
+        rows = synthesize(320, 200, seed, "basic")
+        assert set(map(request_text, rows.train)) & set(map(request_text, rows.test)) == set()
+        assert {kind_of(row) for row in rows.train} == {kind_of(row) for row in rows.test} == set(KINDS)
+        text = json.dumps(rows.test).casefold()
+        assert [title for title in TRAIN_TITLES if f'{title.casefold()}\\"' in text] == []
 
 
 def test_the_program_writes_the_same_bytes_in_every_process(tmp_path: Path, rows: Rows) -> None:
