@@ -36,10 +36,10 @@ class Pipeline:
         self.file = recipe.folder / "recipe.json"
 
     def steps(self) -> list[Step]:
-        shape = ("model", "template", "data", "sft")
+        shape = ("model", "template", "data")
         training = ("lora", "quantization", "sft", "share_prefix")
         return [
-            Step("base", ("name", "model", "template", "sft"), (), ("base/calltune.json",), self.base),
+            Step("base", ("name", "model", "template"), (), ("base/calltune.json",), self.base),
             Step("rows", shape, ("base",), ("rows/train.jsonl", "rows/test.jsonl"), self.rows),
             Step("parity", (), ("rows",), ("parity.json",), self.parity),
             Step("baseline", ("serve", "eval"), ("rows",), ("baseline.json",), self.baseline),

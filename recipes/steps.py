@@ -56,10 +56,15 @@ class Ledger:
 
 
 def _fixed_inputs(recipe: Recipe, step: Step) -> Any:
-    """What a recipe's text does not show: the template's bytes, the data files' bytes, the packages."""
+    """What the named sections do not show: the longest row, the template's and the data files' bytes, the packages."""
     files = [*recipe.data.train, *recipe.data.test] if "data" in step.sections else []
     files += recipe.eval.suites if "eval" in step.sections else []
-    return [load_template(recipe.template).sha256, [_sha256(path) for path in files], installed_versions()]
+    return [
+        load_template(recipe.template).sha256,
+        recipe.max_length,
+        [_sha256(path) for path in files],
+        installed_versions(),
+    ]
 
 
 def _sha256(path: Path) -> str:

@@ -76,7 +76,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_merges(tmp_path: Path
 
 
 def test_a_training_killed_between_steps_leaves_a_run_that_finishes(tmp_path: Path, smollm2: Path) -> None:
-    sft = {"max_length": 2048, "per_device_train_batch_size": 2, "max_steps": 30, "save_steps": 1}
+    sft = {"max_length": 2048, "per_device_train_batch_size": 2, "max_steps": 8, "save_steps": 1}
     recipe = write_recipe(tmp_path, smollm2, sft=sft)
     checkpoints = tmp_path / "runs" / "tiny" / "checkpoints"
     with subprocess.Popen(
@@ -91,7 +91,7 @@ def test_a_training_killed_between_steps_leaves_a_run_that_finishes(tmp_path: Pa
     finished = run(*LAUNCH, recipe)
     assert finished.returncode == 0, finished.stderr
     assert "resuming from" in finished.stdout
-    assert losses(tmp_path / "runs" / "tiny")[-1][0] == 30
+    assert losses(tmp_path / "runs" / "tiny")[-1][0] == 8
 
 
 def test_checkpoints_of_other_settings_are_not_resumed(tmp_path: Path, smollm2: Path) -> None:
