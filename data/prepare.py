@@ -10,7 +10,7 @@ from pathlib import Path
 from transformers import AutoTokenizer
 
 from data.row_store import RowStore, fill_row_store
-from data.settings import DataRecipe, load_settings
+from data.settings import DataRecipe, load_settings, row_length_limit
 from data.template import load_template
 from data.user_error import UserError, run_program
 
@@ -31,7 +31,7 @@ def main() -> None:
         recipe.data,
         AutoTokenizer.from_pretrained(folder),
         load_template(recipe.template),
-        int(recipe.sft.get("max_length", 2048)),
+        row_length_limit(recipe.sft),
     )
     for name, counts in summary.items():
         dropped = ", ".join(f"{number} {cause}" for cause, number in counts["dropped"].items()) or "none"

@@ -52,6 +52,11 @@ class DataRecipe(Section):
     sft: dict[str, Any] = {}
 
 
+def row_length_limit(sft: dict[str, Any]) -> int:
+    """Longest row in tokens: TRL's `sft.max_length`, whose own default of 1024 is short for tool lists."""
+    return int(sft.get("max_length", 2048))
+
+
 def load_settings(path: Path, overrides: list[str], cls: type[Settings]) -> Settings:
     """Read a YAML recipe and apply `section.key=value` overrides (values are YAML too).
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from data.settings import DataSection, Section
+from data.settings import DataSection, Section, row_length_limit
 from data.template import TemplateName
 
 
@@ -61,5 +61,4 @@ class TrainRecipe(Section):
 
     @property
     def max_length(self) -> int:
-        """Longest row in tokens: TRL's `sft.max_length`, whose default of 1024 is short for tool lists."""
-        return int(self.sft.get("max_length", 2048))
+        return row_length_limit(self.sft)

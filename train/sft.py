@@ -58,10 +58,11 @@ def main() -> None:
     if args.dry_run:
         return
 
-    key = training_key(recipe, store.sha256())
+    data_sha256 = store.sha256()
+    key = training_key(recipe, data_sha256)
     checkpoint = resume_point(Path(arguments.output_dir), key, restart=args.restart)
-    quantization = quantization_config(recipe)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype="bfloat16", quantization_config=quantization)
+    quantized = quantization_config(recipe)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype="bfloat16", quantization_config=quantized)
     untrained = untrained_tokens(model, tokenizer, template)
     indices = trainable_token_indices(model, tokenizer, untrained, share_prefix=recipe.share_prefix)
     if indices:
@@ -77,11 +78,10 @@ def main() -> None:
         callbacks=[MetricsFile(recipe.folder / "events.jsonl")],
     )
     require_gradients(trainer.model)
-    if checkpoint:
-        console.print(f"resuming from {checkpoint}")
+    console.print(f"resuming from {checkpoint}" if checkpoint else "starting from step 0")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if trainer.accelerator.is_main_process:
-        save_adapter(trainer, recipe, key, examples, store.sha256())
+        save_adapter(trainer, recipe, key, examples, data_sha256)
         console.print(f"adapter: {recipe.folder / 'adapter'}")
 
 
