@@ -21,6 +21,7 @@ from data.row_summary import RowSummary, good_rows, summarise
 from data.rules import Finding
 from data.tokenizer_folder import TokenizerFolder, open_tokenizer_folder
 from data.user_error import UserError, run_program
+from data.whole_file import write_whole
 
 SHOWN_PER_RULE = 20
 SHOWN_TOOLS = 15
@@ -126,14 +127,7 @@ def _write(path: Path, summary: RowSummary, tokens: JsonObject | None, groups: l
         "counts": {group.rule: len(group.findings) for group in groups},
         "findings": [finding._asdict() | {"path": str(finding.path)} for g in groups for finding in g.findings],
     }
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(json.dumps(report, indent=2) + "\n")
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"cannot be written: {error.strerror}", where=str(path), fix="give --json another path"
-        ) from error
+    write_whole(path, json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Row files: JSONL (plain or gzipped) to checked rows, with every fault found by line."""
 
 import gzip
+import hashlib
 import zlib
 from json import JSONDecodeError
 from pathlib import Path
@@ -29,6 +30,13 @@ class RowFile(NamedTuple):
     """Errors and warnings of all lines, in file order."""
     num_lines: int
     """Lines that hold something."""
+
+
+def file_sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="check the recipe's paths") from error
 
 
 def read_rows(path: Path) -> list[NumberedRow]:

@@ -13,13 +13,14 @@ from typing import NamedTuple
 from rich.progress import track
 
 from data.conversation import conversation
-from data.reading import NumberedRow, parse_row, read_rows
+from data.reading import NumberedRow, file_sha256, parse_row, read_rows
 from data.render import Tokenizer, render
 from data.row import JsonObject, Row
 from data.scenarios import synthesize
 from data.settings import DataSection
 from data.template import Template
 from data.user_error import UserError
+from data.whole_file import write_whole
 
 
 class Dropped(NamedTuple):
@@ -47,9 +48,26 @@ class RowStore(NamedTuple):
     def summary(self) -> Path:
         return self.folder / "summary.json"
 
-    def sha256(self) -> str:
-        """Hash of the training rows."""
-        return hashlib.sha256(self.train.read_bytes()).hexdigest()
+    @property
+    def key(self) -> Path:
+        """Holds the `rows_key` that the rows were made with."""
+        return self.folder / "key.sha256"
+
+    def require_made_with(self, key: str) -> None:
+        """Raises UserError for rows that other settings or files made."""
+        if not self.key.is_file() or self.key.read_text() != key:
+            raise UserError(
+                "the rows were made with other data, template or max_length than the recipe has now",
+                where=str(self.folder),
+                fix="run data.prepare RECIPE to make them anew, or give the recipe another name",
+            )
+
+
+def rows_key(section: DataSection, template: Template, max_length: int) -> str:
+    """Hash of all that shapes the rows, the bytes of the data files too."""
+    files = [file_sha256(path) for path in (*section.train, *section.test)]
+    inputs = [section.model_dump(mode="json"), files, template.sha256, max_length]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 def fill_row_store(
@@ -76,6 +94,7 @@ def fill_row_store(
         dropped += lost
         summary[name] = counts
     _refuse_leaks(kept["train"], kept["test"])
+    write_whole(store.key, rows_key(section, template, max_length))
     _write(store, kept, dropped, summary)
     return summary
 
@@ -142,17 +161,9 @@ def _identity(row: Row) -> str:
 
 
 def _write(store: RowStore, kept: dict[str, list[NumberedRow]], dropped: list[Dropped], summary: JsonObject) -> None:
-    store.folder.mkdir(parents=True, exist_ok=True)
-    _replace(store.dropped, "".join(json.dumps(item._asdict()) + "\n" for item in dropped))
-    _replace(store.summary, json.dumps(summary, indent=2) + "\n")
+    write_whole(store.dropped, "".join(json.dumps(item._asdict()) + "\n" for item in dropped))
+    write_whole(store.summary, json.dumps(summary, indent=2) + "\n")
     # The training rows come last: where they lie, a program takes the whole store as filled.
     for path, name in ((store.test, "test"), (store.train, "train")):
         lines = [numbered.row.model_dump_json(exclude_unset=True) for numbered in kept[name]]
-        _replace(path, "\n".join(lines) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write whole or not at all: a reader never sees half a file."""
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.write_text(text)
-    partial.rename(path)
+        write_whole(path, "\n".join(lines) + "\n")

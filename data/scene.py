@@ -12,6 +12,7 @@ from data.wording import EXTRA_DUE, EXTRA_PRIORITY, HELD_OUT_TITLES, PERSONAS, T
 from data.workspace import (
     PRIORITIES,
     Task,
+    Weekdays,
     coming_days,
     draw_tasks,
     numbered_tasks,
@@ -29,7 +30,8 @@ class Setting(NamedTuple):
 
     A `full` scene greets, talks of weekdays and words half of the test rows as no training row does. A `basic` one is
     what a model of 135M parameters learns from some hundred rows: plain requests that name tasks by id, the same
-    phrases in training and test around other titles, ids, dates, cities and people.
+    phrases in training and test around other titles, ids, dates, cities and people; titles stand
+    as they are to be copied, and most rows end with their last calls.
     """
 
     split: Literal["train", "test"]
@@ -69,11 +71,11 @@ class Scene:
         self._titles = HELD_OUT_TITLES if self.is_test else TRAIN_TITLES
         self._persona = rng.choice(PERSONAS)
         self._today = date(2026, 1, 1) + timedelta(days=rng.randrange(730))
-        self._has_coming_days = not self.is_basic and rng.random() < 0.25
+        self._weekdays: Weekdays = "none" if self.is_basic else "coming" if rng.random() < 0.25 else "near"
         tasks, tasks_text = self._draw_workspace(suits)
         self._taken = {task.title for task in tasks}
         self._unnamed = rng.sample(tasks, len(tasks))
-        today_text = render_today(self._today, with_coming_days=self._has_coming_days)
+        today_text = render_today(self._today, weekdays=self._weekdays)
         self._transcript = Transcript("\n".join([self._persona.prompt, today_text, tasks_text]))
 
     def choose(self, *values: str) -> str:
@@ -126,7 +128,7 @@ class Scene:
         return When(iso, iso)
 
     def _spoken_day(self) -> When:
-        if self._has_coming_days and self.rng.random() < 0.7:
+        if self._weekdays == "coming" and self.rng.random() < 0.7:
             day = self.rng.choice(coming_days(self._today))
             return When(weekday(day), str(day))
         words, ahead = self.rng.choice([("today", 0), ("tomorrow", 1)])
@@ -147,16 +149,16 @@ class Scene:
     def phrase(self, bank: Bank, **slots: str) -> str:
         """A request from the bank, in words that its setting allows."""
         cities, people = self._half(CITIES), self._half(PEOPLE)
-        template = self.rng.choice(self._phrases(bank, slots))
+        template = self.choose(*self._phrases(bank, slots))
         text = template.format(city=self.choose(*cities), person=self.choose(*people), **slots)
         return text[0].upper() + text[1:]
 
     def _phrases(self, bank: Bank, slots: dict[str, str]) -> tuple[str, ...]:
-        """A test row takes a shared phrase only around something that no training row says."""
+        """In full scenes a test row takes a shared phrase only around something that no training row says."""
+        if self.is_basic:
+            return tuple(text for text in bank.shared if "{lower}" not in text)
         if not self.is_test:
             return bank.shared
-        if self.is_basic:
-            return tuple(text for text in bank.shared if "{" in text.replace("{which}", "")) or bank.held_out
         if self.rng.random() >= 0.5:
             return bank.held_out
         titled = [name for name, value in slots.items() if name in ("title", "lower") or '"' in value]
@@ -183,8 +185,11 @@ class Scene:
         return self._transcript.fail(call)
 
     def finish(self, *calls: Call) -> list[JsonObject]:
-        """Make the calls and report their results in the persona's way."""
+        """Make the calls and, in one of three basic rows and in every full one, report results in the persona's way."""
         results = self.call(*calls)
+        if self.is_basic and self.rng.random() < 2 / 3:
+            self._transcript.drop_last_results()
+            return results
         parts = [describe_result(call, result) for call, result in zip(calls, results, strict=True)]
         self.say(f"{self._persona.done} {'; '.join(parts)}.")
         return results
@@ -200,4 +205,5 @@ class Scene:
             number = self.rng.randrange(1000, 9999, 2) + self.is_test
             tasks = numbered_tasks(number, self._today)
             if suits(tasks):
-                return tasks, f"{render_numbered(number, self._today)} Look up ids with list_tasks, status open."
+                hint = "" if self.is_basic else " Look up ids with list_tasks, status open."
+                return tasks, render_numbered(number, self._today) + hint

@@ -4,8 +4,14 @@ from typing import NamedTuple
 
 from data.wording import Bank
 
-CITIES = ("Oslo", "Porto", "Leeds", "Ghent", "Lyon", "Turin", "Graz", "Cork")
-PEOPLE = ("Ines", "Marek", "Yusuf", "Priya", "Hanna", "Tomas", "Wanjiru", "Leo")
+CITIES = (
+    *("Oslo", "Porto", "Leeds", "Ghent", "Lyon", "Riga", "Bilbao", "Gdansk", "Nantes", "Quito"),
+    *("Turin", "Graz", "Cork", "Bergen", "Malaga", "Tartu", "Zadar", "Perth", "Kyoto", "Dakar"),
+)
+PEOPLE = (
+    *("Ines", "Marek", "Yusuf", "Priya", "Amara", "Jonas", "Mei", "Rafael", "Sofia", "Dmitri"),
+    *("Hanna", "Tomas", "Wanjiru", "Leo", "Kenji", "Fatima", "Oscar", "Lucia", "Bram", "Noor"),
+)
 
 
 class Topic(NamedTuple):
@@ -44,6 +50,8 @@ GOOD_NEWS = Topic(
             "I finished a long walk in {city}.",
             "I am done with the move to {city}.",
             "I am done with rainy days.",
+            "I finished my coffee with {person}.",
+            "{person} and I completed a puzzle.",
         ),
         ("I am finally through with my exams.", "I finished a lovely walk in {city}."),
     ),

@@ -7,7 +7,6 @@ Writes `train.jsonl` and `test.jsonl`; the same options give the same bytes.
 
 import argparse
 import json
-import os
 from collections import Counter
 from pathlib import Path
 from typing import get_args
@@ -17,6 +16,7 @@ from data.scenarios import KINDS, kind_of, synthesize
 from data.scene import Level
 from data.task_service import TASK_TOOLS
 from data.user_error import UserError, run_program
+from data.whole_file import write_whole
 
 
 def main() -> None:
@@ -44,16 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _write(path: Path, rows: list[JsonObject]) -> None:
-    """Whole or not at all: a reader never sees half a file."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"cannot write: {error.strerror}", where=str(path), fix="give --out a folder that you own"
-        ) from error
+    write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _summary(path: Path, rows: list[JsonObject]) -> str:

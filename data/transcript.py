@@ -35,6 +35,11 @@ class Transcript:
         assert not any("error" in result for result in results), (calls, results)
         return results
 
+    def drop_last_results(self) -> None:
+        """The row ends with its last calls."""
+        while self._messages[-1]["role"] == "tool":
+            self._messages.pop()
+
     def fail(self, call: Call) -> str:
         """A call that is context, not to be learned (`weight` 0); it must fail, and its error message is returned."""
         (result,) = self._execute((call,), {"weight": 0})

@@ -22,9 +22,11 @@ from data.wording import HELD_OUT_TITLES, TRAIN_TITLES, WEEKDAYS
 
 Priority = Literal["low", "medium", "high"]
 Status = Literal["open", "done"]
+Weekdays = Literal["none", "near", "coming"]
+"""Which days the system text names by weekday: none, today and tomorrow, or the coming days too."""
 PRIORITIES: tuple[Priority, ...] = ("low", "medium", "high")
 
-_TODAY = re.compile(r"^Today is (\d{4}-\d\d-\d\d) ", re.MULTILINE)
+_TODAY = re.compile(r"^Today is (\d{4}-\d\d-\d\d)\b", re.MULTILINE)
 _NUMBER = re.compile(r"^Workspace (\d+)-([0-9a-f]{4})\.", re.MULTILINE)
 _TASK = re.compile(
     r"(?P<task_id>T-\d{3,}) \| (?P<title>.+) \| (?P<priority>low|medium|high)"
@@ -50,11 +52,13 @@ class Workspace(NamedTuple):
     tasks: list[Task]
 
 
-def render_today(today: date, *, with_coming_days: bool = False) -> str:
+def render_today(today: date, *, weekdays: Weekdays = "near") -> str:
     """Tomorrow and the days that a bare weekday name can mean are spelled out: no request needs date arithmetic."""
     tomorrow = today + timedelta(days=1)
+    if weekdays == "none":
+        return f"Today is {today}, tomorrow is {tomorrow}."
     line = f"Today is {today} ({weekday(today)}), tomorrow is {tomorrow} ({weekday(tomorrow)})."
-    if not with_coming_days:
+    if weekdays == "near":
         return line
     return line + " Coming days: " + ", ".join(f"{weekday(day)} {day}" for day in coming_days(today)) + "."
 

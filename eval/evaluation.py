@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import ValidationError
 
 from data.user_error import UserError
+from data.whole_file import write_whole
 from eval.endpoint import Endpoint
 from eval.scores import Paired, Result, Scores, aggregate, compare
 from eval.settings import EvalSection, GateSection, Record
@@ -89,11 +90,7 @@ class Evaluation(Record):
 
 
 def write_json(path: Path, record: Record) -> None:
-    """Whole or not at all: a reader never meets half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(record.as_json(), indent=1) + "\n")
-    part.replace(path)
+    write_whole(path, json.dumps(record.as_json(), indent=1) + "\n")
 
 
 def require_writable(path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from data.whole_file import write_whole
 from eval.evaluation import Evaluation, ModelRun
 from eval.intervals import percent
 from eval.scores import Rate
@@ -29,10 +30,8 @@ _HEADLINES: tuple[Metric, ...] = ("exact", "valid_json", "should_not_call")
 
 
 def write_report(path: Path, evaluation: Evaluation, verdict: Verdict) -> None:
-    part = path.with_name(f".{path.name}.part")
     # Half a surrogate pair in a model's text must not cost the report.
-    part.write_text(render_report(evaluation, verdict), encoding="utf-8", errors="replace")
-    part.replace(path)
+    write_whole(path, render_report(evaluation, verdict), errors="replace")
 
 
 def render_report(evaluation: Evaluation, verdict: Verdict) -> str:

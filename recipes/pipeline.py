@@ -30,8 +30,9 @@ class StepError(Exception):
 class Pipeline:
     """The run of one recipe. Every program gets the resolved recipe that was written to the run folder."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, *, restart: bool = False) -> None:
         self.recipe = recipe
+        self.restart = restart
         self.folder = recipe.folder
         self.file = recipe.folder / "recipe.json"
 
@@ -40,7 +41,7 @@ class Pipeline:
         training = ("lora", "quantization", "sft", "share_prefix")
         return [
             Step("base", ("name", "model", "template"), (), ("base/calltune.json",), self.base),
-            Step("rows", shape, ("base",), ("rows/train.jsonl", "rows/test.jsonl"), self.rows),
+            Step("rows", shape, ("base",), ("rows/train.jsonl", "rows/test.jsonl", "rows/key.sha256"), self.rows),
             Step("parity", (), ("rows",), ("parity.json",), self.parity),
             Step("baseline", ("serve", "eval"), ("rows",), ("baseline.json",), self.baseline),
             Step("train", training, ("rows",), ("adapter/adapter_model.safetensors",), self.train),
@@ -68,7 +69,8 @@ class Pipeline:
         config = "one-gpu.yaml" if torch.cuda.is_available() else "cpu.yaml"
         config_file = self.recipe.accelerate or ACCELERATE / config
         launch = ("-m", "accelerate.commands.launch", "--quiet", "--config_file", config_file)
-        self._run(*launch, "-m", "train.sft", self.file, env={} if torch.cuda.is_available() else CPU_MALLOC)
+        restart = ["--restart"] if self.restart else []
+        self._run(*launch, "-m", "train.sft", self.file, *restart, env={} if torch.cuda.is_available() else CPU_MALLOC)
 
     def merge(self) -> None:
         self._python("train.merge", self.folder / "adapter", self.folder / "merged", "--recipe", self.file)

@@ -1,4 +1,4 @@
-"""The whole job from one recipe: python -m recipes.run RECIPE [section.key=value ...] [--dry-run]
+"""The whole job from one recipe: python -m recipes.run RECIPE [section.key=value ...] [--dry-run] [--restart]
 
 base -> rows -> parity -> baseline -> train -> merge -> score -> gate, each in a process of its own. A step whose
 inputs have not changed is skipped; after a failure the same command goes on at the step that failed.
@@ -34,13 +34,14 @@ def main() -> int:
     parser.add_argument("recipe", type=Path, help="recipe YAML")
     parser.add_argument("overrides", nargs="*", help="section.key=value")
     parser.add_argument("--dry-run", action="store_true", help="resolve and check the recipe, list the steps, stop")
+    parser.add_argument("--restart", action="store_true", help="if it trains, begin anew, without old checkpoints")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwind, so that the step's processes end with us
     recipe = load_settings(args.recipe, args.overrides, Recipe)
     for override in args.overrides:
         console.print(f"overridden: {override}", highlight=False)
     lora_config(recipe), sft_config(recipe), quantization_config(recipe)  # refuse a wrong key now, not after an hour
-    pipeline, ledger = Pipeline(recipe), Ledger(recipe)
+    pipeline, ledger = Pipeline(recipe, restart=args.restart), Ledger(recipe)
     if args.dry_run:
         for step in pipeline.steps():
             console.print(f"{'done' if ledger.is_done(step) else 'to do'}: {step.name}")

@@ -4,11 +4,11 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from data.reading import file_sha256
 from data.template import load_template
-from data.user_error import UserError
+from data.whole_file import write_whole
 from recipes.recipe import Recipe
 from train.base_model import installed_versions
 
@@ -50,9 +50,7 @@ class Ledger:
             "seconds": round(seconds, 1),
             "peak_memory_gib": round(peak_bytes / 2**30, 2),
         }
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps(self.done, indent=2) + "\n")
-        partial.rename(self.path)
+        write_whole(self.path, json.dumps(self.done, indent=2) + "\n")
 
 
 def _fixed_inputs(recipe: Recipe, step: Step) -> Any:
@@ -62,13 +60,6 @@ def _fixed_inputs(recipe: Recipe, step: Step) -> Any:
     return [
         load_template(recipe.template).sha256,
         recipe.max_length,
-        [_sha256(path) for path in files],
+        [file_sha256(path) for path in files],
         installed_versions(),
     ]
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="check the recipe's paths") from error

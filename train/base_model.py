@@ -14,7 +14,7 @@ from typing import Any
 
 from data.template import Template, load_template
 from data.user_error import UserError
-from train.manifest import Manifest, template_fields
+from train.manifest import Manifest, read_manifest, template_fields
 from train.settings import ModelSection, TrainRecipe
 from train.traps import mend_generation_config, mend_tokenizer
 
@@ -34,11 +34,11 @@ def build_base(recipe: TrainRecipe, folder: Path) -> list[str]:
     template = load_template(recipe.template)
     where = {"gguf_file": source.name} if source.suffix == ".gguf" else {}
     origin = source.parent if where else source
-    tokenizer = AutoTokenizer.from_pretrained(origin, **where)
     config = AutoConfig.from_pretrained(origin, **where)
+    tokenizer = AutoTokenizer.from_pretrained(origin, config=config, **where)
     mends = mend_tokenizer(tokenizer, template)
     if where:
-        _save_gguf(source, partial)
+        _save_gguf(source, config, partial)
         generation = _generation_config(source.parent, config)
     else:
         _link_weights(source, partial)
@@ -51,6 +51,17 @@ def build_base(recipe: TrainRecipe, folder: Path) -> list[str]:
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return mends
+
+
+def require_base_of(recipe: TrainRecipe, folder: Path) -> None:
+    """Raises UserError for a base folder that was made from another model or with another template."""
+    manifest = read_manifest(folder)
+    if (manifest.base, manifest.template_sha256) != (recipe.model.path, load_template(recipe.template).sha256):
+        raise UserError(
+            f"was made from {manifest.base!r} with template {manifest.template!r}, not from what the recipe has now",
+            where=str(folder),
+            fix="run train.base RECIPE to make it anew, or give the recipe another name",
+        )
 
 
 def locate(model: ModelSection) -> Path:
@@ -135,13 +146,17 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
-def _save_gguf(source: Path, folder: Path) -> None:
+def _save_gguf(source: Path, config: Any, folder: Path) -> None:
     """transformers reads a GGUF but refuses to save it as it is: the weights go through a fresh model."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    import copy
 
-    loaded = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.bfloat16)
-    config = AutoConfig.from_pretrained(source.parent, gguf_file=source.name)
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    # Every reading of the file takes seconds, so its config is read once; loading writes into the one it is given.
+    loaded = AutoModelForCausalLM.from_pretrained(
+        source.parent, gguf_file=source.name, config=copy.deepcopy(config), dtype=torch.float32
+    )
     config.dtype = torch.bfloat16
     fresh = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     fresh.load_state_dict(loaded.state_dict())

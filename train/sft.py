@@ -16,18 +16,19 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTTrainer
 
 from data.colour import coloured, legend
-from data.row_store import RowStore, fill_row_store
+from data.reading import file_sha256
+from data.row_store import RowStore, fill_row_store, rows_key
 from data.settings import load_settings
 from data.template import load_template
 from data.user_error import run_program
 from train.adapter import save_adapter
 from train.arguments import lora_config, quantization_config, sft_config
-from train.base_model import build_base
+from train.base_model import build_base, require_base_of
 from train.checkpoints import resume_point, training_key
 from train.examples import Examples, load_examples
 from train.metrics import MetricsFile
 from train.settings import TrainRecipe
-from train.shared_prefix import SharedPrefixCollator, SharedPrefixTrainer, require_shareable
+from train.shared_prefix import ATTENTION, SharedPrefixCollator, SharedPrefixTrainer, require_one_process
 from train.traps import require_gradients, trainable_token_indices, untrained_tokens
 
 console = Console()
@@ -47,18 +48,14 @@ def main() -> None:
         torch.set_num_threads(os.cpu_count() or 1)  # accelerate launch leaves one thread to each process
     store, base, template = RowStore(recipe.folder / "rows"), recipe.folder / "base", load_template(recipe.template)
     with PartialState().local_main_process_first():
-        if not base.is_dir():
-            build_base(recipe, base)
-        tokenizer = AutoTokenizer.from_pretrained(base)
-        if not store.train.is_file():
-            fill_row_store(store, recipe.data, tokenizer, template, recipe.max_length)
+        tokenizer = make_inputs(recipe, base, store)
     examples = load_examples(store, tokenizer, template)
     if PartialState().is_main_process:
         show(examples, tokenizer)
     if args.dry_run:
         return
 
-    data_sha256 = store.sha256()
+    data_sha256 = file_sha256(store.train)
     key = training_key(recipe, data_sha256)
     checkpoint = resume_point(Path(arguments.output_dir), key, restart=args.restart)
     quantized = quantization_config(recipe)
@@ -85,10 +82,24 @@ def main() -> None:
         console.print(f"adapter: {recipe.folder / 'adapter'}")
 
 
+def make_inputs(recipe: TrainRecipe, base: Path, store: RowStore) -> Any:
+    """The base model's folder and the rows, made where missing, refused where made from something else."""
+    template = load_template(recipe.template)
+    if not base.is_dir():
+        build_base(recipe, base)
+    require_base_of(recipe, base)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    if not store.train.is_file():
+        fill_row_store(store, recipe.data, tokenizer, template, recipe.max_length)
+    store.require_made_with(rows_key(recipe.data, template, recipe.max_length))
+    return tokenizer
+
+
 def make_trainer(recipe: TrainRecipe, **options: Any) -> SFTTrainer:
     if not recipe.share_prefix:
         return SFTTrainer(**options)
-    require_shareable(options["args"], PartialState().num_processes)
+    require_one_process(PartialState().num_processes)
+    options["model"].set_attn_implementation(ATTENTION)
     return SharedPrefixTrainer(data_collator=SharedPrefixCollator(options["processing_class"].pad_token_id), **options)
 
 

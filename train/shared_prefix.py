@@ -1,28 +1,31 @@
 """Training batches whose rows share a prefix: the prefix is computed once, each row's own tokens after it.
 
-Rows of one tool set begin with the same tool list, which is most of their tokens. Here a batch runs that common
-prefix through the model once, keeps its keys and values (with their gradients), and runs the rows' own parts on top,
-so every token sees exactly what it saw before: loss and gradients are those of the plain batch
-(tests/train/test_shared_prefix.py), with about half the tokens computed at 8 rows a batch.
+Rows of one tool set begin with the same tool list, which is most of their tokens. Here a batch is one sequence, the
+common prefix and then the rows' own parts; positions of each part go on from the prefix, and its tokens attend to the
+prefix and to their own row. So every token sees exactly what it saw before: loss and gradients are those of the plain
+batch (tests/train/test_shared_prefix.py), with about half the tokens computed at 4 rows a batch.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from transformers import DynamicCache
+from peft.helpers import disable_input_dtype_casting
+from transformers import AttentionInterface
 from trl import SFTTrainer
 
 from data.render import IGNORE
 from data.user_error import UserError
 
 Batch = dict[str, torch.Tensor]
-WIDTH_STEP = 64
+ATTENTION = "shared_prefix"
+OWN_STEP = 16
+"""Own parts are padded to a multiple of this: CPU kernels are compiled anew for every shape."""
 
 
 class SharedPrefixCollator:
-    """Rows -> `prefix_ids` [1, P], and padded to the longest own part N: `input_ids`, `labels`, `position_ids`
-    [rows, N], `attention_mask` [rows, P + N]."""
+    """Rows -> `input_ids`, `labels` and `position_ids` [1, T], the prefix and then the own parts, padded at their
+    ends, where no real token sees the padding; and `own_lengths` [rows]."""
 
     def __init__(self, pad_token_id: int) -> None:
         self.pad_token_id = pad_token_id
@@ -31,20 +34,71 @@ class SharedPrefixCollator:
         rows = [feature["input_ids"] for feature in features]
         # A label is predicted from the token before it, so that token must be a row's own.
         first_labels = [next(i for i, label in enumerate(f["labels"]) if label != IGNORE) for f in features]
-        length = min(common_prefix_length(rows), min(first_labels) - 1)
-        # Few distinct widths: CPU kernels are compiled anew for every shape.
-        width = -(-(max(len(row) for row in rows) - length) // WIDTH_STEP) * WIDTH_STEP
-
-        def padded(values: list[int], fill: int) -> list[int]:
-            return values + [fill] * (width - len(values))
-
+        prefix = min(common_prefix_length(rows), min(first_labels) - 1)
+        input_ids, labels, positions, own_lengths = rows[0][:prefix], [IGNORE] * prefix, list(range(prefix)), []
+        for feature in features:
+            own = len(feature["input_ids"]) - prefix
+            padding = -own % OWN_STEP
+            input_ids = input_ids + feature["input_ids"][prefix:] + [self.pad_token_id] * padding
+            labels += feature["labels"][prefix:] + [IGNORE] * padding
+            positions += range(prefix, prefix + own + padding)
+            own_lengths.append(own + padding)
         return {
-            "prefix_ids": torch.tensor([rows[0][:length]]),
-            "input_ids": torch.tensor([padded(row[length:], self.pad_token_id) for row in rows]),
-            "labels": torch.tensor([padded(feature["labels"][length:], IGNORE) for feature in features]),
-            "position_ids": torch.arange(length, length + width).expand(len(rows), width),
-            "attention_mask": torch.tensor([[1] * length + padded([1] * (len(row) - length), 0) for row in rows]),
+            "input_ids": torch.tensor([input_ids]),
+            "labels": torch.tensor([labels]),
+            "position_ids": torch.tensor([positions]),
+            "own_lengths": torch.tensor(own_lengths),
         }
+
+
+def shared_prefix_attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: None,
+    *,
+    scaling: float,
+    own_lengths: torch.Tensor,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """`query` [1, heads, T, head size], `key` and `value` [1, key heads, T, head size] -> [1, T, heads, head size]."""
+    if sliding_window or softcap:
+        raise UserError(
+            "share_prefix knows no sliding window and no softcap", where="recipe", fix="set share_prefix=false"
+        )
+    own = own_lengths.tolist()
+    sizes = [query.shape[2] - sum(own), *own]
+    queries, keys, values = (torch.split(tensor[0], sizes, dim=1) for tensor in (query, key, value))
+    fused = query.device.type != "cpu"
+    parts = [attend(queries[0], keys[0], values[0], scaling, fused=fused)]
+    for q, k, v in zip(queries[1:], keys[1:], values[1:], strict=True):
+        seen_keys, seen_values = torch.cat([keys[0], k], dim=1), torch.cat([values[0], v], dim=1)
+        parts.append(attend(q, seen_keys, seen_values, scaling, fused=fused))
+    return torch.cat(parts, dim=1).transpose(0, 1).unsqueeze(0), None
+
+
+def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float, *, fused: bool) -> torch.Tensor:
+    """The last tokens of a sequence attend to all before them: [heads, N, size] on [key heads, M, size], N <= M.
+
+    The query heads of one key head are rows of one product, so no key is repeated. Two products and a softmax take
+    half the time of torch's `fused` kernel on CPU, whose backward is slow there.
+    """
+    (heads, own, size), (key_heads, seen, _) = query.shape, key.shape
+    folded = query.reshape(key_heads, heads // key_heads * own, size)
+    hidden = torch.full((own, seen), float("-inf"), dtype=query.dtype, device=query.device).triu(seen - own + 1)
+    mask = hidden.repeat(heads // key_heads, 1)
+    if fused:
+        out = torch.nn.functional.scaled_dot_product_attention(folded, key, value, attn_mask=mask, scale=scaling)
+    else:
+        scores = torch.baddbmm(mask.expand(key_heads, -1, -1), folded, key.transpose(1, 2), alpha=scaling)
+        out = torch.softmax(scores, dim=-1) @ value
+    return out.reshape(heads, own, size)
+
+
+AttentionInterface.register(ATTENTION, shared_prefix_attention)
 
 
 class SharedPrefixTrainer(SFTTrainer):
@@ -61,7 +115,10 @@ class SharedPrefixTrainer(SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: torch.Tensor | None = None
     ) -> torch.Tensor:
-        logits, labels = labelled_logits(self.accelerator.unwrap_model(model).get_base_model(), inputs)
+        # Under autocast PEFT's cast of every LoRA input to fp32 is undone at once, and is a tenth of a step.
+        amp = self.accelerator.native_amp
+        with self.accelerator.autocast(), disable_input_dtype_casting(model, active=amp):
+            logits, labels = labelled_logits(self.accelerator.unwrap_model(model).get_base_model(), inputs)
         loss = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
         metrics = self._metrics["train" if model.training else "eval"]
         metrics["mean_token_accuracy"].append((logits.argmax(-1) == labels).float().mean().item())
@@ -91,13 +148,9 @@ class StepSampler(torch.utils.data.Sampler[int]):
 
 def labelled_logits(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits [labelled positions, vocabulary] and their labels for a batch of the collator."""
-    num_rows = batch["input_ids"].shape[0]
-    cache = DynamicCache()
-    if batch["prefix_ids"].numel():
-        model.model(input_ids=batch["prefix_ids"], past_key_values=cache, use_cache=True)
-        cache.batch_repeat_interleave(num_rows)
-    own = {key: batch[key] for key in ("input_ids", "position_ids", "attention_mask")}
-    hidden = model.model(**own, past_key_values=cache, use_cache=True).last_hidden_state
+    assert model.config._attn_implementation == ATTENTION, "under any other attention the rows would see one another"
+    body = {key: value for key, value in batch.items() if key != "labels"}
+    hidden = model.model(**body, use_cache=False).last_hidden_state
     labels = batch["labels"][:, 1:]
     is_labelled = labels != IGNORE
     return model.lm_head(hidden[:, :-1][is_labelled]), labels[is_labelled]
@@ -111,13 +164,7 @@ def common_prefix_length(rows: list[list[int]]) -> int:
     return length
 
 
-def require_shareable(arguments: Any, num_processes: int) -> None:
-    """Refuse what would break it: checkpointing throws the prefix's keys away, DDP wants one forward a step."""
-    if arguments.gradient_checkpointing:
-        raise UserError(
-            "share_prefix and sft.gradient_checkpointing exclude each other: checkpointing keeps no keys of the prefix",
-            where="recipe",
-            fix="set sft.gradient_checkpointing=false or share_prefix=false",
-        )
+def require_one_process(num_processes: int) -> None:
+    """The loss runs the model's body without the wrapper that would sum gradients over processes."""
     if num_processes > 1:
         raise UserError("share_prefix runs in one process", where="recipe", fix="set share_prefix=false")

@@ -146,8 +146,8 @@ def test_a_template_may_be_named_and_must_be_where_the_folder_names_none(tmp_pat
          "unknown template 'llama9' (fix: use one of llama3, chatml)"),
         (["rows.jsonl", "--tokenizer", "gone", "--template", "llama3"],
          "gone: holds no tokenizer (fix: give a model folder, for example runs/NAME/base or a download)"),
-        (["rows.jsonl", "--json", "gone/check.json"],
-         "gone/check.json: cannot be written: No such file or directory (fix: give --json another path)"),
+        (["rows.jsonl", "--json", "rows.jsonl/check.json"],
+         "rows.jsonl/check.json: cannot be written: File exists (fix: give a path in a folder that you own)"),
     ],
 )  # fmt: skip
 def test_a_users_fault_is_one_line_and_status_2(

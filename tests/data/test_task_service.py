@@ -105,7 +105,7 @@ def test_every_tool_refuses_arguments_it_does_not_know() -> None:
 def test_listed_tasks_come_back_from_the_text_around_them() -> None:
     for seed in range(50):
         tasks = draw_tasks(Random(seed), TRAIN_TITLES, TODAY)
-        days = render_today(TODAY, with_coming_days=bool(seed % 2))
+        days = render_today(TODAY, weekdays=("none", "near", "coming")[seed % 3])
         text = f"You are an aide.\n{days}\n{render_listed(tasks)}\nBe kind."
         assert parse_workspace(text) == (TODAY, tasks)
         assert TaskService.from_system_text(text).state() == TaskService(tasks, TODAY).state()

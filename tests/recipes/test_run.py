@@ -39,6 +39,14 @@ def test_a_model_that_learnt_nothing_goes_through_every_step_and_fails_the_gate(
     assert again.returncode == 1, again.stdout + again.stderr
     assert again.stdout.count("done before, inputs unchanged") == 8
 
+    changes.append("sft.learning_rate=1e-3")
+    changed = run("recipes/quickstart.yaml", *changes)
+    assert changed.returncode == 1
+    assert "add --restart to begin anew" in changed.stderr
+    restarted = run("recipes/quickstart.yaml", *changes, "merge.max_logit_difference=1e-9", "--restart")
+    assert restarted.returncode == 2, restarted.stdout + restarted.stderr
+    assert "the merged model differs from the adapter" in restarted.stderr
+
     (folder / "merged" / "calltune.json").unlink()
     (folder / "adapter" / "training.json").write_text("{}")
     broken = run("recipes/quickstart.yaml", *changes)

@@ -104,6 +104,17 @@ def test_checkpoints_of_other_settings_are_not_resumed(tmp_path: Path, smollm2: 
     assert run("-m", "train.sft", recipe, "sft.max_steps=1", "sft.learning_rate=1e-3", "--restart").returncode == 0
 
 
+def test_rows_and_a_base_made_from_something_else_are_refused(tmp_path: Path, smollm2: Path) -> None:
+    recipe = write_recipe(tmp_path, smollm2)
+    assert run("-m", "train.sft", recipe, "--dry-run").returncode == 0
+    other_rows = run("-m", "train.sft", recipe, "data.synthesize.seed=2", "--dry-run")
+    assert other_rows.returncode == 2
+    assert "the rows were made with other data, template or max_length" in other_rows.stderr
+    other_base = run("-m", "train.sft", recipe, "template=llama3", "--dry-run")
+    assert other_base.returncode == 2
+    assert "with template 'chatml', not from what the recipe has now" in other_base.stderr
+
+
 def test_a_merge_that_differs_from_its_adapter_writes_nothing(tmp_path: Path, smollm2: Path) -> None:
     recipe = write_recipe(tmp_path, smollm2, merge={"max_logit_difference": 1e-9})
     assert run("-m", "train.sft", recipe, "sft.max_steps=1", "sft.learning_rate=1e-2").returncode == 0

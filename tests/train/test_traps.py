@@ -12,7 +12,7 @@ from data.user_error import UserError
 from train.arguments import lora_config
 from train.merging import fold
 from train.settings import TrainRecipe
-from train.shared_prefix import SharedPrefixCollator, labelled_logits
+from train.shared_prefix import ATTENTION, SharedPrefixCollator, labelled_logits
 from train.traps import (
     mend_generation_config,
     mend_tokenizer,
@@ -92,7 +92,9 @@ def test_trained_token_rows_get_gradients_from_our_loss_and_survive_the_merge(sm
     raw = {"name": "x", "model": {"path": "x"}, "template": "chatml", "data": {}, "lora": section}
     adapted = get_peft_model(model, lora_config(TrainRecipe.model_validate(raw), indices)).eval()
     feature = {"input_ids": [5, end, 7, end], "labels": [-100, -100, -100, end]}
+    adapted.set_attn_implementation(ATTENTION)
     logits, labels = labelled_logits(adapted.get_base_model(), SharedPrefixCollator(0)([feature]))
+    adapted.set_attn_implementation("sdpa")
     torch.nn.functional.cross_entropy(logits, labels).backward()
     deltas = {name: value for name, value in adapted.named_parameters() if "trainable_tokens_delta" in name}
     assert deltas
