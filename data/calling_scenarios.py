@@ -158,5 +158,5 @@ MULTI_STEP = (
     *(_look_up_and_change, _complete_two, _create_and_complete, _look_up_and_change_two),
     *(_look_up_and_change, _create_two, _complete_all, _complete_and_create),
 )
-BASIC_SINGLE = (_create, _change, _create, _change, _list, _create, _change)
+BASIC_SINGLE = (_create, _change, _list, _create, _change, _list, _create, _change)
 BASIC_MULTI_STEP = (_complete_two, _create_and_complete, _create_two)

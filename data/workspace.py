@@ -26,7 +26,7 @@ Weekdays = Literal["none", "near", "coming"]
 """Which days the system text names by weekday: none, today and tomorrow, or the coming days too."""
 PRIORITIES: tuple[Priority, ...] = ("low", "medium", "high")
 
-_TODAY = re.compile(r"^Today is (\d{4}-\d\d-\d\d)\b", re.MULTILINE)
+_TODAY = re.compile(r"^(?:Today|Dates: today) is (\d{4}-\d\d-\d\d)\b", re.MULTILINE)
 _NUMBER = re.compile(r"^Workspace (\d+)-([0-9a-f]{4})\.", re.MULTILINE)
 _TASK = re.compile(
     r"(?P<task_id>T-\d{3,}) \| (?P<title>.+) \| (?P<priority>low|medium|high)"
@@ -56,7 +56,7 @@ def render_today(today: date, *, weekdays: Weekdays = "near") -> str:
     """Tomorrow and the days that a bare weekday name can mean are spelled out: no request needs date arithmetic."""
     tomorrow = today + timedelta(days=1)
     if weekdays == "none":
-        return f"Today is {today}, tomorrow is {tomorrow}."
+        return f"Dates: today is {today}, tomorrow is {tomorrow}."  # the words as users write them
     line = f"Today is {today} ({weekday(today)}), tomorrow is {tomorrow} ({weekday(tomorrow)})."
     if weekdays == "near":
         return line
