@@ -94,7 +94,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"not a YAML recipe: {' '.join(str(error).split())}", where=str(path)) from error
     if not isinstance(settings, dict):
         raise UserError("a recipe is a mapping of sections", where=str(path), fix="start with `name: ...`")
-    return settings
+    return {key: value for key, value in settings.items() if value is not None}  # `sft:` with nothing under it
 
 
 def _apply(settings: dict[str, Any], override: str) -> None:

@@ -97,6 +97,12 @@ def test_a_wrong_override_is_told(path: Path, override: str, expected: str) -> N
     assert refusal(path, override) == expected
 
 
+def test_a_section_with_nothing_under_it_has_its_defaults(path: Path) -> None:
+    path.write_text("name: try\ndata:\nsft:\n")
+    assert load(path).sft == Sft()
+    assert load(path, "sft.max_steps=3").sft.max_steps == 3
+
+
 def test_a_missing_key_is_told(path: Path) -> None:
     path.write_text("sft: {}\n")
     assert refusal(path) == f"{path}: key 'name': Field required (got {{\"sft\": {{}}}})"
