@@ -1,5 +1,6 @@
 """Where a scenario plays: a persona, a day, some tasks; and the draws that a scenario makes from the word banks."""
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from random import Random
@@ -23,6 +24,7 @@ from data.workspace import (
 )
 
 Level = Literal["basic", "full"]
+_BARE_TITLE = re.compile(r'(?<!")\{title\}|\{lower\}')
 
 
 class Setting(NamedTuple):
@@ -30,8 +32,8 @@ class Setting(NamedTuple):
 
     A `full` scene greets, talks of weekdays and words half of the test rows as no training row does. A `basic` one is
     what a model of 135M parameters learns from some hundred rows: plain requests that name tasks by id, the same
-    phrases in training and test around other titles, ids, dates, cities and people; titles stand
-    as they are to be copied, and most rows end with their last calls.
+    phrases in training and test around other titles, ids, dates, cities and people. Titles stand in quotes, the only
+    day named by a word is tomorrow, and half of the rows end with their last calls.
     """
 
     split: Literal["train", "test"]
@@ -131,7 +133,7 @@ class Scene:
         if self._weekdays == "coming" and self.rng.random() < 0.7:
             day = self.rng.choice(coming_days(self._today))
             return When(weekday(day), str(day))
-        words, ahead = self.rng.choice([("today", 0), ("tomorrow", 1)])
+        words, ahead = ("tomorrow", 1) if self.is_basic else self.rng.choice([("today", 0), ("tomorrow", 1)])
         return When(words, str(self._today + timedelta(days=ahead)))
 
     def extras(self) -> tuple[str, JsonObject]:
@@ -156,7 +158,7 @@ class Scene:
     def _phrases(self, bank: Bank, slots: dict[str, str]) -> tuple[str, ...]:
         """In full scenes a test row takes a shared phrase only around something that no training row says."""
         if self.is_basic:
-            return tuple(text for text in bank.shared if "{lower}" not in text)
+            return tuple(text for text in bank.shared if not _BARE_TITLE.search(text))
         if not self.is_test:
             return bank.shared
         if self.rng.random() >= 0.5:
@@ -185,9 +187,9 @@ class Scene:
         return self._transcript.fail(call)
 
     def finish(self, *calls: Call) -> list[JsonObject]:
-        """Make the calls and, in one of three basic rows and in every full one, report results in the persona's way."""
+        """Make the calls and, in every other basic row and in every full one, report results in the persona's way."""
         results = self.call(*calls)
-        if self.is_basic and self.rng.random() < 2 / 3:
+        if self.is_basic and self.rng.random() < 0.5:
             self._transcript.drop_last_results()
             return results
         parts = [describe_result(call, result) for call, result in zip(calls, results, strict=True)]

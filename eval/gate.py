@@ -2,7 +2,8 @@
 
     python -m eval.gate runs/NAME/eval.json [--recipe recipes/NAME.yaml]
 
-Thresholds come from the recipe's `gate` section, else from those stored in eval.json. Writes verdict.json beside it.
+Thresholds come from the recipe's `gate` section, else from those stored in eval.json. Writes verdict.json beside it
+(for another NAME.json, as the run's baseline.json, NAME-verdict.json).
 """
 
 import argparse
@@ -27,7 +28,8 @@ def main() -> int:
     gate = load_settings(args.recipe, [], EvalRecipe).gate if args.recipe else evaluation.gate
     verdict = judge(evaluation, gate)
     _print(verdict)
-    write_json(args.evaluation.with_name("verdict.json"), verdict)
+    name = "verdict.json" if args.evaluation.name == "eval.json" else f"{args.evaluation.stem}-verdict.json"
+    write_json(args.evaluation.with_name(name), verdict)
     if args.report:
         write_report(args.report, evaluation, verdict)
     return EXIT_STATUS[verdict.outcome]
