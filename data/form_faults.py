@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 from data.findings import Fault
 from data.row import BRANCHES, JsonObject
 
+INPUT = 'input must be an object with "messages"'
 FIX = "see the row format in the README"
 Location = tuple[str | int, ...]
 
@@ -53,6 +54,8 @@ def _is_foreign_kind(detail: ErrorDetails) -> bool:
 
 
 def _reason(detail: ErrorDetails, key: str) -> str:
+    if key == "input.messages" or (key == "input" and detail["type"] != "missing"):
+        return INPUT  # P3
     kind, given, last = detail["type"], detail["input"], detail["loc"][-1] if detail["loc"] else ""
     if _is_foreign_kind(detail):
         return _foreign_reason(key, given)
@@ -72,8 +75,6 @@ def _reason(detail: ErrorDetails, key: str) -> str:
         return "Input should be a valid string: JSON-encode the arguments object"
     if last in ("audio", "function_call"):
         return f"{last} is not supported"
-    if last == "input":
-        return 'input must be an object with "messages"'
     # "valid dictionary or instance of Message": the classes are ours, not the user's.
     return "Input should be an object" if kind in ("model_type", "dict_type") else detail["msg"]
 

@@ -7,10 +7,14 @@ from data.findings import Fault
 from data.row import JsonObject
 
 MIXED = Fault("form", "functions and tools cannot be mixed", fix="write the row with tools alone")
+NUMBER = Fault(
+    "form", "Expected a list of 1 to 128 functions", key="functions", fix="leave it out where there are none"
+)
 
 
 class Converted(NamedTuple):
-    row: JsonObject
+    row: JsonObject | None
+    """None when it cannot be told what was meant."""
     faults: list[Fault]
 
 
@@ -23,12 +27,12 @@ def convert(row: JsonObject) -> Converted:
     if row.get("tools") or any(
         message.get("tool_calls") or message.get("role") == "tool" for message in _messages(row)
     ):
-        return Converted(row, [MIXED])
+        return Converted(None, [MIXED])
     converted = {key: value for key, value in row.items() if key not in ("functions", "tools")}
     functions = row.get("functions")
     if functions is not None:
         if not isinstance(functions, list) or not 1 <= len(functions) <= 128:
-            return Converted(row, [Fault("form", "Expected a list of 1 to 128 functions", key="functions")])
+            return Converted(None, [NUMBER])
         converted["tools"] = [{"type": "function", "function": function} for function in functions]
     if not isinstance(row.get("messages"), list):
         return Converted(converted, [])

@@ -49,10 +49,14 @@ def _other_faults(message: Message) -> Iterator[Fault]:
         yield Fault("role", f"a {role} message cannot refuse", key="content", fix="write it as text")
 
 
+def _a(role: str) -> str:
+    return f"an {role}" if role == "assistant" else f"a {role}"
+
+
 def _common_faults(message: Message) -> Iterator[Fault]:
     if message.annotations:
         yield Fault("unrendered", "is not rendered here, so it would be lost", key="annotations", fix="drop it")
     if message.tool_call_id and message.role != "tool":
-        yield Fault("role", f"a {message.role} message answers no call", key="tool_call_id", fix="drop it")
+        yield Fault("role", f"{_a(message.role)} message answers no call", key="tool_call_id", fix="drop it")
     if message.name and message.role != "tool":
         yield Fault("name", "name is not rendered", key="name")  # S19

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from data.conversation import conversation
 from data.findings import Fault
 from data.preference_row import PreferenceRow
-from data.row import JsonObject, Message
+from data.row import JsonObject, Message, Row
 from data.rules import row_faults
 
 OUTPUTS = ("preferred_output", "non_preferred_output")
@@ -25,6 +25,13 @@ def with_todays_names(raw: JsonObject) -> tuple[JsonObject, list[Fault]]:
         Fault("output_keys", f"{key} is the older name", key=key, fix=f"write {OLDER_NAMES[key]}") for key in older
     ]
     return {OLDER_NAMES[key] if key in older else key: value for key, value in raw.items()}, faults
+
+
+def with_place_hint(fault: Fault) -> Fault:
+    """What belongs to the input is often written beside it (P3)."""
+    if fault.rule == "extra_key" and fault.key in Row.model_fields:
+        return fault._replace(reason=f"{fault.key} belongs into input", fix="move it there")
+    return fault
 
 
 def preference_faults(row: PreferenceRow) -> list[Fault]:

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from data.findings import Fault, Finding, place
 from data.form_faults import form_faults, without_extra_keys
-from data.legacy_functions import MIXED, as_written, convert, is_legacy
+from data.legacy_functions import as_written, convert, is_legacy
 from data.preference_row import PreferenceRow
-from data.preference_rules import is_preference, preference_faults, with_todays_names
+from data.preference_rules import is_preference, preference_faults, with_place_hint, with_todays_names
 from data.row import JsonObject, Row
 from data.rules import row_faults
 from data.severities import DEFAULTS, RuleSeverities, severities_beside
@@ -131,7 +131,7 @@ def _chat(raw: JsonObject, severities: RuleSeverities) -> tuple[Row | None, list
     if not is_legacy(raw):
         return _validated(Row, raw, row_faults, severities)
     converted = convert(raw)
-    if MIXED in converted.faults:
+    if converted.row is None:
         return None, converted.faults
     row, faults = _validated(Row, converted.row, row_faults, severities)
     return row, converted.faults + [as_written(fault) for fault in faults]
@@ -140,7 +140,7 @@ def _chat(raw: JsonObject, severities: RuleSeverities) -> tuple[Row | None, list
 def _preference(raw: JsonObject, severities: RuleSeverities) -> tuple[PreferenceRow | None, list[Fault]]:
     raw, faults = with_todays_names(raw)
     row, found = _validated(PreferenceRow, raw, preference_faults, severities)
-    return row, faults + found
+    return row, faults + [with_place_hint(fault) for fault in found]
 
 
 def _validated(

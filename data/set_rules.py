@@ -79,7 +79,7 @@ def duplicates(rows: list[NumberedRow]) -> Iterator[Placed]:
         if first is numbered:
             distinct.append(numbered)
             continue
-        fault = Fault("duplicate", f"the same row as {first.path}:{first.line}", fix="keep one, or weight the file")
+        fault = Fault("duplicate", f"the same row as {first.path}:{first.line}", fix="keep one")
         yield Placed(numbered.path, numbered.line, fault)
     for pair in near_duplicates([_calls_text(numbered) for numbered in distinct], list(map(_words, distinct))):
         first, later = distinct[pair.first], distinct[pair.later]

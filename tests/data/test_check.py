@@ -102,7 +102,8 @@ def test_with_a_tokenizer_rows_are_rendered_and_measured(tmp_path: Path, smollm2
     report = json.loads(out.read_text())
     assert report["rows"] == {
         "lines": 3, "good": 1, "refused": 2, "preferences": 0, "messages": 4, "calls": {"ping": 1},
-        "uncalled_tools": [], "shapes": {"no_call": 0, "single": 1, "parallel": 0, "multi_step": 0, "recovery": 0}, "system_prompts": 1,
+        "uncalled_tools": [],
+        "shapes": {"no_call": 0, "single": 1, "parallel": 0, "multi_step": 0, "recovery": 0}, "system_prompts": 1,
     }  # fmt: skip
     assert report["tokens"] == {
         "template": "chatml", "max_length": 300, "rendered": 2, "tokens": {"mean": 329.0, "p95": 452, "max": 452},
