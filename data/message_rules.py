@@ -19,6 +19,9 @@ def message_faults(row: Row) -> Iterator[Fault]:
         faults = _assistant_faults(message) if message.role == "assistant" else _other_faults(message)
         for fault in (*faults, *_common_faults(message)):
             yield fault._replace(message=number)
+        if number > 1 and roles[number - 2 : number] == ["assistant", "assistant"]:
+            reason = "an assistant message follows an assistant message, which no server asks for"
+            yield Fault("repeated_answer", reason, number, "role", "restore the request between them, or join the two")
 
 
 def _assistant_faults(message: Message) -> Iterator[Fault]:

@@ -105,6 +105,8 @@ class RuleSeverities(BaseModel):
     """The row does not end on the assistant (S24)."""
     empty_text: Setting = "warning"
     """A system or user message of nothing but blanks."""
+    repeated_answer: Setting = "warning"
+    """An assistant message straight after another: a request was lost, or its role is wrong (legal by S23)."""
     no_user: Setting = "warning"
     """A row in which nobody asks."""
     strict_schema: Setting = "warning"
