@@ -7,6 +7,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
+from referencing import Registry
 
 from data.findings import Fault
 from data.formats import FORMATS
@@ -15,7 +16,7 @@ from data.row import JsonObject
 NULL_FIX = "leave the key out; table libraries fill nulls in"
 # Beside one of these, keys that `properties` does not list may be meant.
 OPENING = {
-    "additionalProperties", "patternProperties", "unevaluatedProperties", "dependentSchemas", "if", "allOf", "anyOf",
+    "patternProperties", "unevaluatedProperties", "dependentSchemas", "if", "allOf", "anyOf",
     "oneOf", "$ref", "$dynamicRef",
 }  # fmt: skip
 
@@ -23,10 +24,13 @@ OPENING = {
 def argument_faults(name: str, schema: str, arguments: JsonObject) -> list[Fault]:
     """Every fault of the arguments, with keys as in `.host`; `schema` is JSON text, so that it is compiled once."""
     faults = {fault.key: fault for fault in _undeclared(name, json.loads(schema), arguments, "")}
+    undeclared = set(faults)
     try:
         for error in validator(schema).iter_errors(arguments):
             fault = _schema_fault(name, error)
-            # An undeclared key has been told by its own name; two faults of one value are told once.
+            # Undeclared keys have been told by their own names; two faults of one value are told once.
+            if error.validator == "additionalProperties" and any(key.startswith(f"{fault.key}.") for key in undeclared):
+                continue
             faults.setdefault(fault.key, fault)
     except Exception as error:  # an unresolvable $ref or a broken pattern raises whatever its library raises
         return [Fault("tool_schema", f"the schema of {name!r} cannot be used: {error}", fix="mend the schema")]
@@ -49,7 +53,8 @@ def broken_schema(schema: str) -> str:
 
 @lru_cache(maxsize=4096)
 def validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads(schema), format_checker=FORMATS)
+    # An empty registry: jsonschema would fetch a $ref that is an address, and rows must not open connections.
+    return Draft202012Validator(json.loads(schema), registry=Registry(), format_checker=FORMATS)
 
 
 @lru_cache(maxsize=4096)
@@ -98,7 +103,7 @@ def _undeclared(name: str, schema: Any, value: Any, path: str) -> Iterator[Fault
     properties = schema.get("properties")
     if not isinstance(value, dict) or not isinstance(properties, dict):
         return
-    is_closed = not OPENING & set(schema)
+    is_closed = not OPENING & set(schema) and schema.get("additionalProperties", False) is False
     for key, item in value.items():
         if key in properties:
             yield from _undeclared(name, properties[key], item, f"{path}.{key}")

@@ -24,6 +24,8 @@ def is_legacy(row: JsonObject) -> bool:
 
 def convert(row: JsonObject) -> Converted:
     """The row with tools; call ids are made up, and what has the wrong type is left for the form rules to tell."""
+    if row.get("functions") is None and not any(map(_is_legacy_message, _messages(row))):
+        return Converted({key: value for key, value in row.items() if key != "functions"}, [])
     if row.get("tools") or any(
         message.get("tool_calls") or message.get("role") == "tool" for message in _messages(row)
     ):

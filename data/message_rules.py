@@ -19,7 +19,7 @@ def message_faults(row: Row) -> Iterator[Fault]:
         faults = _assistant_faults(message) if message.role == "assistant" else _other_faults(message)
         for fault in (*faults, *_common_faults(message)):
             yield fault._replace(message=number)
-        if number > 1 and roles[number - 2 : number] == ["assistant", "assistant"]:
+        if roles[max(number - 2, 0) : number] == ["assistant"] * 2 and not row.messages[number - 2].tool_calls:
             reason = "an assistant message follows an assistant message, which no server asks for"
             yield Fault("repeated_answer", reason, number, "role", "restore the request between them, or join the two")
 
