@@ -1,24 +1,29 @@
 """Check rows before a GPU-hour is spent: figures first, then every fault as FILE:LINE: message M, key "K": reason.
 
-    python -m data.check FILE.jsonl... [--tokenizer FOLDER] [--template NAME] [--max-length N] [--all] [--json OUT]
+    python -m data.check FILE.jsonl... [--test FILE...] [--rule NAME=off]... [--tokenizer FOLDER] [--all] [--json OUT]
+    python -m data.check --recipe RECIPE.yaml
 
-With a tokenizer each row is also rendered as training renders it. Exit 0: no errors (warnings are allowed); 2: errors.
+With --test (or a recipe) rows that are trained on and held out are told; with a tokenizer each row is also rendered as
+training renders it. The rules and their severities: data/severities.py. Exit 0: no errors, warnings allowed; 2: errors.
 """
 
 import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from data.findings import Group, by_rule
-from data.reading import RowFile, read_row_file
+from data.findings import Finding, Group, by_rule
+from data.reading import NumberedPreference, NumberedRow, RowFile, read_row_file
 from data.row import JsonObject
-from data.row_summary import RowSummary, good_rows, summarise
-from data.rules import Finding
+from data.row_summary import RowSummary, good_preferences, good_rows, summarise
+from data.set_rules import set_findings
+from data.settings import DataRecipe, load_settings
+from data.severities import DEFAULTS, RuleSeverities, severities_beside, with_options
 from data.tokenizer_folder import TokenizerFolder, open_tokenizer_folder
 from data.user_error import UserError, run_program
 from data.whole_file import write_whole
@@ -27,12 +32,23 @@ SHOWN_PER_RULE = 20
 SHOWN_TOOLS = 15
 
 
+class Options(NamedTuple):
+    train: list[Path]
+    test: list[Path]
+    severities: RuleSeverities | None
+    """None: those that stand beside each file, or the defaults."""
+
+
 def main() -> int:
     args = _arguments()
     folder = open_tokenizer_folder(args.tokenizer, args.template) if args.tokenizer else None
-    files = [read_row_file(path) for path in args.files]
+    options = _options(args)
+    train, test = ([read_row_file(p, options.severities) for p in paths] for paths in (options.train, options.test))
+    files = train + test
+    severities = options.severities or severities_beside(files[0].path)
     findings = [finding for file in files for finding in file.findings]
-    tokens = _measure(files, findings, folder, args.max_length) if folder else None
+    findings += set_findings(_rows(train), _rows(test), severities)
+    tokens = _measure(files, findings, folder, args.max_length, severities) if folder else None
     summary = summarise(files, findings)
     groups = by_rule(findings)
     _print(summary, tokens, groups, SHOWN_PER_RULE if not args.all else len(findings))
@@ -45,7 +61,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m data.check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="rows: .jsonl or .jsonl.gz")
+    parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help="rows: .jsonl or .jsonl.gz")
+    parser.add_argument("--test", type=Path, nargs="+", default=[], metavar="FILE", help="held-out rows")
+    parser.add_argument("--recipe", type=Path, help="check the files of its data section, under its data.rules")
+    parser.add_argument(
+        "--rule", action="append", default=[], metavar="NAME=SEVERITY", help="error, warning or off; may be repeated"
+    )
     parser.add_argument("--tokenizer", type=Path, metavar="FOLDER", help="any folder with a tokenizer: render each row")
     parser.add_argument("--template", metavar="NAME", help="llama3 or chatml (default: the folder's calltune.json)")
     parser.add_argument("--max-length", type=int, metavar="N", help="tokens of a row (default: the folder's, if any)")
@@ -60,17 +81,39 @@ def _arguments() -> argparse.Namespace:
     return args
 
 
+def _options(args: argparse.Namespace) -> Options:
+    """Files and severities, of the recipe where there is one; files that are named are checked in their place."""
+    section = load_settings(args.recipe, [], DataRecipe).data if args.recipe else None
+    severities = section.rules if section else None
+    if args.rule:
+        severities = with_options(severities or DEFAULTS, args.rule)
+    train, test = args.files, args.test
+    if section and not (train or test):
+        train, test = section.train, section.test
+    if not (train or test):
+        where = f"{args.recipe}, data" if section else "command line"
+        raise UserError("no file to check", where=where, fix="name FILE.jsonl, or a recipe with data.train")
+    return Options(train, test, severities)
+
+
+def _rows(files: list[RowFile]) -> list[NumberedRow]:
+    return [row for file in files for row in file.rows]
+
+
 def _measure(
-    files: list[RowFile], findings: list[Finding], folder: TokenizerFolder, max_length: int | None
+    files: list[RowFile],
+    findings: list[Finding],
+    folder: TokenizerFolder,
+    max_length: int | None,
+    severities: RuleSeverities,
 ) -> JsonObject:
     """The figures in tokens; what cannot be rendered or is too long is added to `findings`."""
     from data.token_summary import measure  # imports transformers, which a check without a tokenizer never needs
 
     console = Console(stderr=True)
-    rows = track(
-        good_rows(files, findings), "rendering rows", transient=True, console=console, disable=not console.is_terminal
-    )
-    summary, found = measure(rows, folder.tokenizer, folder.template, max_length or folder.max_length)
+    good: list[NumberedRow | NumberedPreference] = [*good_rows(files, findings), *good_preferences(files, findings)]
+    rows = track(good, "rendering rows", transient=True, console=console, disable=not console.is_terminal)
+    summary, found = measure(rows, folder.tokenizer, folder.template, max_length or folder.max_length, severities)
     findings += found
     return summary.as_json()
 
@@ -94,12 +137,15 @@ def _row_figures(summary: RowSummary) -> Iterator[tuple[str, str]]:
     yield "lines", f"{summary.lines:,}"
     yield "rows good", f"{summary.good:,}"
     yield "rows refused", f"{summary.refused:,}"
-    if not summary.good:
+    if summary.preferences:
+        yield "rows, preference", f"{summary.preferences:,}"
+    num_chat = summary.good - summary.preferences
+    if not num_chat:
         return
     yield "messages", f"{summary.messages:,}"
     yield "system prompts", f"{summary.system_prompts:,} distinct"
     for shape, count in summary.shapes.items():
-        yield f"rows, {shape}", f"{count:,} ({count / summary.good:.1%})"
+        yield f"rows, {shape}", f"{count:,} ({count / num_chat:.1%})"
     calls = list(summary.calls.items())
     for tool, count in calls[:SHOWN_TOOLS]:
         yield f"calls, {tool}", f"{count:,}"
@@ -125,7 +171,7 @@ def _write(path: Path, summary: RowSummary, tokens: JsonObject | None, groups: l
         "rows": summary._asdict(),
         "tokens": tokens,
         "counts": {group.rule: len(group.findings) for group in groups},
-        "findings": [finding._asdict() | {"path": str(finding.path)} for g in groups for finding in g.findings],
+        "findings": [finding.as_json() for group in groups for finding in group.findings],
     }
     write_whole(path, json.dumps(report, indent=2) + "\n")
 

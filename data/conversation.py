@@ -6,6 +6,7 @@ ones are skipped), null content becomes "", an empty `tool_calls` disappears. Wh
 (arguments that are no object become {}) is an error in `data.rules` before it gets here.
 """
 
+import json
 from typing import NamedTuple
 
 from data.row import Content, JsonObject, Message, Row
@@ -45,9 +46,15 @@ def arguments_object(arguments: str | JsonObject) -> JsonObject:
     try:
         parsed = load_json(arguments or "{}")
     except ValueError as error:
-        raise UserError(f"arguments are not JSON: {error}", fix="write one JSON object, for example {}") from error
+        reason = f"arguments is not a JSON object: {error}"
+        raise UserError(reason, fix="write one JSON object, for example {}") from error
+    if isinstance(parsed, str):
+        raise UserError(
+            "arguments is not a JSON object: it is JSON text of a text", fix="JSON-encode it once, not twice"
+        )
     if not isinstance(parsed, dict):
-        raise UserError(f"arguments are a JSON {type(parsed).__name__}, not an object", fix="write one JSON object")
+        kind = "an array" if isinstance(parsed, list) else json.dumps(parsed)
+        raise UserError(f"arguments is not a JSON object: it is {kind}", fix="write one JSON object")
     return parsed
 
 

@@ -6,6 +6,9 @@ ids), the labels cover the assistant's text, calls and end token and nothing els
 is missing from the text. What cannot be proved is refused.
 """
 
+import json
+import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from transformers.utils.chat_template_utils import render_jinja_template
@@ -50,6 +53,7 @@ class Text(NamedTuple):
 def render(row: Row, tokenizer: Tokenizer, template: Template) -> Rendered:
     """Tokens and labels of a row. Raises UserError, naming the loss, for a row that cannot be rendered faithfully."""
     talk = conversation(row)
+    _refuse_special_tokens(talk, tokenizer)
     text, spans = render_text(talk, tokenizer, template)
     if lost := lost_contents(talk, text):
         raise UserError(f"the {template.name} template loses {lost}", fix="use a template that renders it")
@@ -82,7 +86,7 @@ def render_text(talk: Conversation, tokenizer: Tokenizer, template: Template) ->
         )
     except Exception as error:  # a template may raise anything: it is a program
         reason = " ".join(str(error).split())
-        raise UserError(f"cannot be rendered with the {template.name} template: {reason}") from error
+        raise UserError(f"Cannot be rendered with the {template.name} template: {reason}") from error
     num_assistants = sum(message["role"] == "assistant" for message in talk.messages)
     if len(spans[0]) != num_assistants:
         raise UserError(
@@ -120,6 +124,24 @@ def _require_prompts(
                 f"message {turn.message + 1} does not follow the prompt that a server would build for it",
                 fix="a template that rewrites earlier turns needs one row per turn",
             )
+
+
+def _refuse_special_tokens(talk: Conversation, tokenizer: Tokenizer) -> None:
+    """A special token typed into a row would be read as one: a doubled BOS, the end of a turn, the start of another."""
+    special = _special_tokens(tokenizer)
+    places = [("the tool list", talk.tools), *((f"message {i}", m) for i, m in enumerate(talk.messages, start=1))]
+    for where, content in places:
+        if found := special.search(json.dumps(content, ensure_ascii=False)):
+            raise UserError(f"{where} holds {found[0]}, a special token of the tokenizer", fix="take it out")
+
+
+@lru_cache(maxsize=8)
+def _special_tokens(tokenizer: Tokenizer) -> re.Pattern[str]:
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    names = [
+        re.escape(json.dumps(name, ensure_ascii=False)[1:-1]) for name in added | set(tokenizer.all_special_tokens)
+    ]
+    return re.compile("|".join(sorted(names, reverse=True)) or r"(?!)")
 
 
 def _refuse_doubled_bos(ids: list[int], tokenizer: Tokenizer) -> None:

@@ -6,11 +6,33 @@ Source of the layout: OpenAI's supervised fine-tuning guide and the SDK's chat c
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, StringConstraints, Tag
 
 JsonObject = dict[str, Any]
 ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Role = Literal["system", "developer", "user", "assistant", "tool"]
+
+# pydantic names the branch of a union in a fault's location. These names cannot be taken for keys of a row, and one
+# branch is chosen beforehand, so that a fault is told once and not for every branch.
+BRANCHES = TEXT, PARTS, OBJECT, TEXT_PART, REFUSAL_PART = ("<text>", "<parts>", "<object>", "<text part>", "<refusal>")
+
+
+def _content_branch(value: Any) -> str:
+    return PARTS if isinstance(value, list) else TEXT
+
+
+def _part_branch(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return REFUSAL_PART if kind == "refusal" else TEXT_PART
+
+
+def _arguments_branch(value: Any) -> str:
+    return OBJECT if isinstance(value, dict) else TEXT
+
+
+def _integer(value: Any) -> Any:
+    """A Literal takes true and 1.0 for 1."""
+    return value if type(value) is int else repr(value)
 
 
 class Part(BaseModel):
@@ -21,20 +43,40 @@ class Part(BaseModel):
     text: str
 
 
-Content = str | Annotated[list[Part], Field(min_length=1)]
+class RefusalPart(BaseModel):
+    """Of the assistant alone, and alone in its list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: Literal["refusal"]
+    refusal: str
+
+    @property
+    def text(self) -> str:
+        return self.refusal
+
+
+AnyPart = Annotated[
+    Annotated[Part, Tag(TEXT_PART)] | Annotated[RefusalPart, Tag(REFUSAL_PART)], Discriminator(_part_branch)
+]
+Content = Annotated[
+    Annotated[str, Tag(TEXT)] | Annotated[list[AnyPart], Field(min_length=1), Tag(PARTS)],
+    Discriminator(_content_branch),
+]
 
 
 class FunctionCall(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: ToolName
-    arguments: str | JsonObject
+    arguments: Annotated[
+        Annotated[str, Tag(TEXT)] | Annotated[JsonObject, Tag(OBJECT)], Discriminator(_arguments_branch)
+    ]
     """JSON text, as the API returns it, or the object itself."""
 
 
 class ToolCall(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-    id: str
-    type: Literal["function"] = "function"
+    id: Annotated[str, Field(min_length=1)]
+    type: Literal["function"]
     function: FunctionCall
 
 
@@ -43,7 +85,7 @@ class Message(BaseModel):
     role: Role
     content: Content | None = None
     name: str | None = None
-    weight: Literal[0, 1] | None = None
+    weight: Annotated[Literal[0, 1], BeforeValidator(_integer)] | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     refusal: str | None = None
@@ -62,7 +104,7 @@ class FunctionSpec(BaseModel):
     name: ToolName
     description: str | None = None
     parameters: JsonObject | None = None
-    strict: bool | None = None
+    strict: StrictBool | None = None
 
 
 class Tool(BaseModel):
@@ -75,7 +117,7 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     messages: Annotated[list[Message], Field(min_length=1)]
     tools: Annotated[list[Tool], Field(max_length=128)] | None = None
-    parallel_tool_calls: bool = True
+    parallel_tool_calls: StrictBool = True
 
     def tool_names(self) -> set[str]:
         return {tool.function.name for tool in self.tools or []}

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 from rich.progress import track
 
-from data.conversation import conversation
-from data.reading import NumberedRow, file_sha256, parse_row, read_rows
+from data.reading import NumberedRow, file_sha256, parse_row, read_rows, require_no_error
 from data.render import Tokenizer, render
 from data.row import JsonObject, Row
 from data.scenarios import synthesize
+from data.set_rules import set_findings
 from data.settings import DataSection
+from data.severities import DEFAULTS, FILE_NAME, RuleSeverities
 from data.template import Template
 from data.user_error import UserError
 from data.whole_file import write_whole
@@ -49,6 +50,11 @@ class RowStore(NamedTuple):
         return self.folder / "summary.json"
 
     @property
+    def rules(self) -> Path:
+        """The severities that the rows were checked under, where they are not the defaults."""
+        return self.folder / FILE_NAME
+
+    @property
     def key(self) -> Path:
         """Holds the `rows_key` that the rows were made with."""
         return self.folder / "key.sha256"
@@ -78,7 +84,7 @@ def fill_row_store(
     Raises UserError for a file with a fault, a row that cannot be rendered, too long a row where that is refused,
     a held-out row that is also a training row, or no row left.
     """
-    splits = {"train": _read(section.train), "test": _read(section.test)}
+    splits = {"train": _read(section.train, section.rules), "test": _read(section.test, section.rules)}
     if section.synthesize:
         wanted = section.synthesize
         made = synthesize(wanted.train, wanted.test, wanted.seed, wanted.level)
@@ -93,14 +99,15 @@ def fill_row_store(
         kept[name], lost, counts = _measure(name, rows, section, tokenizer, template, max_length)
         dropped += lost
         summary[name] = counts
-    _refuse_leaks(kept["train"], kept["test"])
+    require_no_error(set_findings(kept["train"], kept["test"], section.rules.errors_alone()))
     write_whole(store.key, rows_key(section, template, max_length))
+    _write_rules(store, section.rules)
     _write(store, kept, dropped, summary)
     return summary
 
 
-def _read(paths: list[Path]) -> list[NumberedRow]:
-    return [row for path in paths for row in read_rows(path)]
+def _read(paths: list[Path], rules: RuleSeverities) -> list[NumberedRow]:
+    return [row for path in paths for row in read_rows(path, rules)]
 
 
 def _made(rows: Iterable[JsonObject], name: str) -> list[NumberedRow]:
@@ -108,7 +115,7 @@ def _made(rows: Iterable[JsonObject], name: str) -> list[NumberedRow]:
     for line, raw in enumerate(rows, start=1):
         row, findings = parse_row(Path(f"synthesized-{name}"), line, json.dumps(raw))
         errors = [finding for finding in findings if finding.is_error]
-        assert row and not errors, f"synthesized row breaks a rule: {errors[:1]}"
+        assert isinstance(row, Row) and not errors, f"synthesized row breaks a rule: {errors[:1]}"
         numbered.append(NumberedRow(Path(f"synthesized-{name}"), line, row))
     return numbered
 
@@ -143,21 +150,12 @@ def _measure(
     return kept, dropped, counts
 
 
-def _refuse_leaks(train: list[NumberedRow], test: list[NumberedRow]) -> None:
-    """A held-out row that was trained on measures memory, not skill."""
-    seen = {_identity(numbered.row): numbered for numbered in train}
-    for numbered in test:
-        twin = seen.get(_identity(numbered.row))
-        if twin:
-            raise UserError(
-                f"held-out row is also the training row {twin.path}:{twin.line}",
-                where=f"{numbered.path}:{numbered.line}",
-                fix="take it out of one of the files",
-            )
-
-
-def _identity(row: Row) -> str:
-    return json.dumps(conversation(row).messages)
+def _write_rules(store: RowStore, rules: RuleSeverities) -> None:
+    """Whoever reads the rows again must not refuse what the recipe allows."""
+    if rules == DEFAULTS:
+        store.rules.unlink(missing_ok=True)
+    else:
+        write_whole(store.rules, rules.model_dump_json(exclude_defaults=True, indent=2) + "\n")
 
 
 def _write(store: RowStore, kept: dict[str, list[NumberedRow]], dropped: list[Dropped], summary: JsonObject) -> None:

@@ -1,12 +1,13 @@
 """What a set of rows holds, counted: the figures `data.check` prints above its findings."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from data.conversation import content_text
-from data.reading import NumberedRow, RowFile
+from data.findings import Finding
+from data.reading import NumberedPreference, NumberedRow, RowFile
 from data.row import Row
-from data.rules import Finding
 
 Shape = Literal["no_call", "single", "parallel", "multi_step", "recovery"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
@@ -16,7 +17,9 @@ class RowSummary(NamedTuple):
     lines: int
     good: int
     refused: int
-    """Lines with at least one error; everything below is counted over the good ones."""
+    """Lines with at least one error."""
+    preferences: int
+    """Good preference rows; everything below is counted over the good chat rows."""
     messages: int
     calls: dict[str, int]
     """Calls per tool, most used first."""
@@ -33,10 +36,13 @@ def summarise(files: list[RowFile], findings: list[Finding]) -> RowSummary:
     lines = sum(file.num_lines for file in files)
     calls = Counter(call.function.name for row in rows for message in row.messages for call in message.tool_calls or [])
     shapes = Counter(map(shape_of, rows))
+    preferences = len(good_preferences(files, findings))
+    good = len(rows) + preferences
     return RowSummary(
         lines=lines,
-        good=len(rows),
-        refused=lines - len(rows),
+        good=good,
+        refused=lines - good,
+        preferences=preferences,
         messages=sum(len(row.messages) for row in rows),
         calls=dict(calls.most_common()),
         uncalled_tools=sorted({name for row in rows for name in row.tool_names()} - set(calls)),
@@ -46,8 +52,17 @@ def summarise(files: list[RowFile], findings: list[Finding]) -> RowSummary:
 
 
 def good_rows(files: list[RowFile], findings: list[Finding]) -> list[NumberedRow]:
-    refused = {(finding.path, finding.line) for finding in findings if finding.is_error}
+    refused = _refused(findings)
     return [row for file in files for row in file.rows if (row.path, row.line) not in refused]
+
+
+def good_preferences(files: list[RowFile], findings: list[Finding]) -> list[NumberedPreference]:
+    refused = _refused(findings)
+    return [row for file in files for row in file.preferences if (row.path, row.line) not in refused]
+
+
+def _refused(findings: list[Finding]) -> set[tuple[Path, int]]:
+    return {(finding.path, finding.line) for finding in findings if finding.is_error}
 
 
 def shape_of(row: Row) -> Shape:

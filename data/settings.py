@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from data.severities import RuleSeverities
 from data.user_error import UserError
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -39,6 +40,8 @@ class DataSection(Section):
     """Make the rows instead of reading them."""
     too_long: Literal["drop", "fail"] = "drop"
     """A row longer than `sft.max_length`: drop it whole (counted and listed), or stop. Never cut."""
+    rules: RuleSeverities = RuleSeverities()
+    """`RULE: error|warning|off` for rules that shall count otherwise than by default."""
 
 
 class DataRecipe(Section):

@@ -52,11 +52,14 @@ def _row_at(path: Path, line: int) -> Row:
     file = read_row_file(path)
     for finding in file.findings:
         if finding.line == line and finding.is_error:
-            raise UserError(finding.reason, where=finding.where, fix=finding.fix)
+            raise UserError(finding.fault.reason, where=finding.where, fix=finding.fault.fix)
     for numbered in file.rows:
         if numbered.line == line:
             return numbered.row
-    last = max([row.line for row in file.rows] + [finding.line for finding in file.findings])
+    if any(numbered.line == line for numbered in file.preferences):
+        raise UserError("a preference row, and only chat rows are shown", where=f"{path}:{line}")
+    lines = [row.line for row in file.rows] + [finding.line for finding in file.findings]
+    last = max(lines + [row.line for row in file.preferences])
     raise UserError(f"no row in line {line}", where=str(path), fix=f"give --row a number from 1 to {last}")
 
 

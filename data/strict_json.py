@@ -4,6 +4,8 @@ import json
 import math
 from typing import Any
 
+MAX_DEPTH = 100  # of arrays and objects in each other; templates and serialisers end in RecursionError beyond 150
+
 
 def load_json(text: str) -> Any:
     """Raises ValueError (json.JSONDecodeError where a column is known) for what would not survive a round trip."""
@@ -11,10 +13,25 @@ def load_json(text: str) -> Any:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    if _is_deeper(value, MAX_DEPTH):
+        raise ValueError("nested too deeply")
     # Half a surrogate pair is legal as an escape, but no tokenizer and no file takes it.
     if "\\u" in text and any(0xD800 <= ord(letter) < 0xE000 for letter in json.dumps(value, ensure_ascii=False)):
         raise ValueError("half a surrogate pair (\\ud800 to \\udfff) is no character")
     return value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth + 1):
+        level = [
+            item
+            for outer in level
+            for item in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

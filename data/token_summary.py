@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from data.reading import NumberedRow
+from data.findings import Fault, Finding, place
+from data.reading import NumberedPreference, NumberedRow
 from data.render import Tokenizer, render
-from data.row import JsonObject
-from data.rules import Finding
+from data.row import JsonObject, Row
+from data.severities import RuleSeverities
 from data.template import Template
 from data.user_error import UserError
 
@@ -42,23 +43,37 @@ class Measured(NamedTuple):
     findings: list[Finding]
 
 
-def measure(rows: Iterable[NumberedRow], tokenizer: Tokenizer, template: Template, max_length: int | None) -> Measured:
-    """Render every row as training does."""
+def measure(
+    rows: Iterable[NumberedRow | NumberedPreference],
+    tokenizer: Tokenizer,
+    template: Template,
+    max_length: int | None,
+    severities: RuleSeverities,
+) -> Measured:
+    """Render every row as training does; a preference row is two, one for each output."""
     lengths: list[int] = []
     trained: list[int] = []
     findings: list[Finding] = []
     for path, line, row in rows:
-        try:
-            rendered = render(row, tokenizer, template)
-        except UserError as error:
-            findings.append(Finding(path, line, "render", error.what, fix=error.fix))
-            continue
-        length = len(rendered.input_ids)
-        lengths.append(length)
-        trained.append(rendered.num_trained)
-        if max_length and length > max_length:
-            reason = f"the row is {length} tokens long, {length - max_length} more than the {max_length} allowed"
-            findings.append(Finding(path, line, "too_long", reason, fix="shorten it, or raise --max-length"))
+        for part in (row,) if isinstance(row, Row) else (row.chosen(), row.rejected()):
+            try:
+                rendered = render(part, tokenizer, template)
+            except UserError as error:
+                findings += place(path, line, [_render_fault(template, error)], severities)
+                break
+            length = len(rendered.input_ids)
+            lengths.append(length)
+            trained.append(rendered.num_trained)
+            if max_length and length > max_length:
+                reason = f"the row is {length} tokens long, {length - max_length} more than the {max_length} allowed"
+                fault = Fault("too_long", reason, fix="shorten it, or raise --max-length")
+                findings += place(path, line, [fault], severities)
     share = sum(trained) / sum(lengths) if lengths else 0.0
     summary = TokenSummary(template.name, max_length, len(lengths), Spread.of(lengths), Spread.of(trained), share)
     return Measured(summary, findings)
+
+
+def _render_fault(template: Template, error: UserError) -> Fault:
+    """S25, whose words some faults of `render` have already."""
+    reason = f"Cannot be rendered with the {template.name} template"
+    return Fault("render", error.what if error.what.startswith(reason) else f"{reason}: {error.what}", fix=error.fix)

@@ -11,7 +11,7 @@ from data.row_summary import shape_of
 from data.token_summary import Spread
 from tests.data.rows import GOOD, good_file, ping, raw, result, row, says, user
 
-RECOVERY = raw(user("Ping b"), says(None, ping({"hots": "b"}), weight=0), result("error"), says(None, ping()))
+RECOVERY = raw(user("Ping b"), says(None, ping('{"hots": "b"}'), weight=0), result("error"), says(None, ping()))
 WARNED = raw(user("Hi"), says("Hello."), user("Bye"))
 BAD = raw(user("Hi"), says(None, ping(name="pong"), ping(call_id="c2", name="pong")))
 UNANSWERED = raw(user("Hi"), says(None, ping()), says("Done."))
@@ -101,7 +101,8 @@ def test_with_a_tokenizer_rows_are_rendered_and_measured(tmp_path: Path, smollm2
     }  # fmt: skip
     report = json.loads(out.read_text())
     assert report["rows"] == {
-        "lines": 3, "good": 1, "refused": 2, "messages": 4, "calls": {"ping": 1}, "uncalled_tools": [],
+        "lines": 3, "good": 1, "refused": 2, "preferences": 0, "messages": 4, "calls": {"ping": 1},
+        "uncalled_tools": [],
         "shapes": {"no_call": 0, "single": 1, "parallel": 0, "multi_step": 0, "recovery": 0}, "system_prompts": 1,
     }  # fmt: skip
     assert report["tokens"] == {

@@ -87,24 +87,25 @@ def test_arguments_are_an_object(arguments: Any, parsed: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ("null", "arguments are a JSON NoneType, not an object (fix: write one JSON object)"),
-        ('"{}"', "arguments are a JSON str, not an object (fix: write one JSON object)"),
+        ("null", "arguments is not a JSON object: it is null (fix: write one JSON object)"),
+        ('"{}"', "arguments is not a JSON object: it is JSON text of a text (fix: JSON-encode it once, not twice)"),
         (
             '{"a": 1',
-            "arguments are not JSON: Expecting ',' delimiter: line 1 column 8 (char 7)"
+            "arguments is not a JSON object: Expecting ',' delimiter: line 1 column 8 (char 7)"
             " (fix: write one JSON object, for example {})",
         ),
         (
             '{"a": -Infinity}',
-            "arguments are not JSON: -Infinity is no JSON value (fix: write one JSON object, for example {})",
+            "arguments is not a JSON object: -Infinity is no JSON value (fix: write one JSON object, for example {})",
         ),
         (
             '{"a": 1e999}',
-            "arguments are not JSON: the number 1e999 is too large (fix: write one JSON object, for example {})",
+            "arguments is not a JSON object: the number 1e999 is too large"
+            " (fix: write one JSON object, for example {})",
         ),
         (
             '{"a": "\\ud83c"}',
-            "arguments are not JSON: half a surrogate pair (\\ud800 to \\udfff) is no character"
+            "arguments is not a JSON object: half a surrogate pair (\\ud800 to \\udfff) is no character"
             " (fix: write one JSON object, for example {})",
         ),
     ],

@@ -153,7 +153,7 @@ def test_a_template_that_raises_is_refused_in_one_line(chatml: Any) -> None:
     raising = mutated(
         "{%- for message in messages -%}", "{{- raise_exception('only\\ntwo roles') -}}{%- for message in messages -%}"
     )
-    assert refusal(CHAIN, chatml, raising) == "cannot be rendered with the mutant template: only two roles"
+    assert refusal(CHAIN, chatml, raising) == "Cannot be rendered with the mutant template: only two roles"
 
 
 def test_trls_own_llama3_template_is_refused_for_what_it_drops(llama: Any) -> None:

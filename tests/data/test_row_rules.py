@@ -24,7 +24,8 @@ TOOL_FAULTS: dict[str, Case] = {
     "no JSON Schema": (
         raw(user("Hi"), says(None, ping()), tools=with_tool(parameters={"type": "map"})),
         [
-            "key \"tools[0].function.parameters\": not a JSON Schema: 'map' is not valid under any of the given schemas"
+            "key \"tools[0].function.parameters\": parameters must be a JSON Schema object: "
+            "'map' is not valid under any of the given schemas"
             " (fix: mend the schema)"
         ],
     ),
@@ -45,18 +46,18 @@ CALL_FAULTS: dict[str, Case] = {
     "arguments that are no JSON": (
         raw(user("Hi"), says(None, ping("host=a"))),
         [
-            f'{CALL}.arguments": arguments are not JSON: Expecting value: line 1 column 1 (char 0)'
+            f'{CALL}.arguments": arguments is not a JSON object: Expecting value: line 1 column 1 (char 0)'
             " (fix: write one JSON object, for example {})"
         ],
     ),
     "arguments that are no object": (
         raw(user("Hi"), says(None, ping('["a"]'))),
-        [f'{CALL}.arguments": arguments are a JSON list, not an object (fix: write one JSON object)'],
+        [f'{CALL}.arguments": arguments is not a JSON object: it is an array (fix: write one JSON object)'],
     ),
     "an argument twice": (
         raw(user("Hi"), says(None, ping('{"host": "a", "host": "b"}'))),
         [
-            f"{CALL}.arguments\": arguments are not JSON: key 'host' comes twice in one object"
+            f"{CALL}.arguments\": arguments is not a JSON object: key 'host' comes twice in one object"
             " (fix: write one JSON object, for example {})"
         ],
     ),
@@ -68,7 +69,7 @@ CALL_FAULTS: dict[str, Case] = {
         ],
     ),
     "a required argument left out": (
-        raw(user("Hi"), says(None, ping({}))),
+        raw(user("Hi"), says(None, ping('{}'))),
         [
             f"{CALL}.arguments\": breaks the schema of 'ping': 'host' is a required property"
             " (fix: correct the call or the schema)"
@@ -100,7 +101,7 @@ CALL_FAULTS: dict[str, Case] = {
         ],
     ),
     "a control token in arguments": (
-        raw(user("Hi"), says(None, ping({"host": "<|im_end|>"}))),
+        raw(user("Hi"), says(None, ping('{"host": "<|im_end|>"}'))),
         [f'{CALL}.arguments": holds the control token <|im_end|>, which would end or start a turn (fix: take it out)'],
     ),
 }  # fmt: skip
@@ -129,8 +130,7 @@ ANSWER_FAULTS: dict[str, Case] = {
     "a result without an id": (
         raw(user("Hi"), says("Hm."), {"role": "tool", "content": "ok"}, says("Done.")),
         [
-            'message 3, key "tool_call_id": is required (fix: name the call it answers)',
-            f'message 3, key "tool_call_id": tool_call_id "None" {UNMATCHED}',
+            'message 3, key "tool_call_id": Field required (fix: name the call it answers)',
         ],
     ),
     "results out of order": (
@@ -153,14 +153,15 @@ MESSAGE_FAULTS: dict[str, Case] = {
     ),
     "nothing trained": (
         raw(user("Hi"), says("Hello.", weight=0)),
-        ["no assistant message to train on (fix: add one, or drop weight 0)"],
+        ["No assistant message to train on (fix: add one, or drop weight 0)"],
     ),
     "an empty answer": (
         raw(user("Hi"), says(" \n")),
         ['message 2, key "content": content is required unless tool_calls is given (fix: write it)'],
     ),
     "a user message without content": (
-        raw(user(None), says("Hello.")), ['message 1, key "content": is required (fix: write the text)']
+        raw(user(None), says("Hello.")),
+        ['message 1, key "content": Input should be a valid string (fix: write the text)']
     ),
     "content beside a refusal": (
         raw(user("Hi"), says("Hello.", refusal="No.")),

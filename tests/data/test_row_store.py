@@ -121,14 +121,14 @@ def test_made_rows_join_those_of_the_files(store: RowStore, tmp_path: Path, chat
 def test_filling_that_is_killed_leaves_no_training_rows_to_be_taken_for_all(
     store: RowStore, tmp_path: Path, chatml: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rename = Path.rename
+    replace = Path.replace
 
     def killed_at_the_test_rows(self: Path, target: Path) -> Path:
         if target == store.test:
             raise KeyboardInterrupt
-        return rename(self, target)
+        return replace(self, target)
 
-    monkeypatch.setattr(Path, "rename", killed_at_the_test_rows)
+    monkeypatch.setattr(Path, "replace", killed_at_the_test_rows)
     with pytest.raises(KeyboardInterrupt):
         fill_row_store(store, section(tmp_path, TRAIN, [TEST]), chatml, load_template("chatml"), 300)
     assert not store.train.exists()
