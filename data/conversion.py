@@ -4,17 +4,19 @@ A kept row holds the calls, arguments, results and tools of its record, in their
 the row does not is counted under a note.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from data.layouts.detection import fitting, is_readable, parts_of
+from data.layouts.draft import Draft
 from data.layouts.layout import Layout
 from data.layouts.literal import json_text
 from data.layouts.record_error import RecordError
 from data.reading import parse_row
-from data.row import JsonObject
+from data.row import TOOL_NAME, JsonObject
 from data.source_records import Record, read_records
 
 
@@ -57,14 +59,14 @@ def _converted(
             what = f"is not in the layout {layout.name}" + (f" but in {others}" if others else "")
             raise RecordError("layout", what, "mend the record, or convert it on its own")
         draft = layout.draft(part)
+        row = _row(draft, given_tools)
+        _refuse_names(row)
+        line = json_text(row)
+        errors = [finding for finding in parse_row(path, record.number, line)[1] if finding.is_error]
     except RecordError as error:
         return Refusal(where, error.cause, _one_line(error.what), error.fix)
-    row: JsonObject = {"messages": draft.messages}
-    tools = given_tools if draft.tools is None else draft.tools
-    row |= {"tools": tools} if tools else {}
-    row |= {} if draft.parallel_tool_calls is None else {"parallel_tool_calls": draft.parallel_tool_calls}
-    line = json_text(row)
-    errors = [finding for finding in parse_row(path, record.number, line)[1] if finding.is_error]
+    except RecursionError:
+        return Refusal(where, "json", "the record is nested too deeply", "flatten it")
     if errors:
         place = errors[0].where.removeprefix(f"{path}:{record.number}").removeprefix(": ")
         what = f"the row it makes breaks a rule: {place and place + ': '}{errors[0].reason}"
@@ -72,6 +74,26 @@ def _converted(
         return Refusal(where, errors[0].rule, _one_line(what), fix or "mend the record")
     left_out = {key for key, value in part.items() if value not in (None, "", [], {})} - layout.keys
     return Kept(line, draft.notes + Counter(f"key {key!r} left out" for key in left_out))
+
+
+def _row(draft: Draft, given_tools: list[JsonObject] | None) -> JsonObject:
+    row: JsonObject = {"messages": draft.messages}
+    if tools := (given_tools if draft.tools is None else draft.tools):
+        row["tools"] = tools
+    if draft.parallel_tool_calls is not None:
+        row["parallel_tool_calls"] = draft.parallel_tool_calls
+    return row
+
+
+def _refuse_names(row: JsonObject) -> None:
+    """The form of a row would be refused too, but by the pattern alone."""
+    functions = [tool["function"] for tool in row.get("tools", [])]
+    functions += [call.get("function") for m in row["messages"] for call in m.get("tool_calls") or []]
+    for function in functions:
+        name = function.get("name") if isinstance(function, dict) else None
+        if isinstance(name, str) and not re.fullmatch(TOOL_NAME, name):
+            what = f"the tool name {name!r} is not 1 to 64 letters, digits, _ and -"
+            raise RecordError("tool_name", what, "rename the tool, here and where it is served")
 
 
 def _one_line(text: str) -> str:

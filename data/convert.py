@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from data.conversion import Kept, Refusal, convert_file
+from data.conversion_report import FileReport, Report
 from data.layouts.detection import LAYOUTS, detect, layout_named
 from data.layouts.layout import Layout
 from data.layouts.record_error import RecordError
@@ -32,51 +32,14 @@ from data.user_error import UserError, run_program
 from data.whole_file import whole_file, write_whole
 
 
-class FileReport(NamedTuple):
-    path: Path
-    layout: str
-    kept: int
-    refused: int
-
-    @property
-    def read(self) -> int:
-        return self.kept + self.refused
-
-
-class Report:
-    """Figures of all files, filled while they are read."""
-
-    def __init__(self) -> None:
-        self.files: list[FileReport] = []
-        self.causes: Counter[str] = Counter()
-        self.first_of: dict[str, Refusal] = {}
-        self.notes: Counter[str] = Counter()
-
-    @property
-    def kept(self) -> int:
-        return sum(file.kept for file in self.files)
-
-    def refuse(self, refusal: Refusal) -> None:
-        self.causes[refusal.cause] += 1
-        self.first_of.setdefault(refusal.cause, refusal)
-
-    def as_json(self) -> JsonObject:
-        return {
-            "files": [file._asdict() | {"path": str(file.path), "read": file.read} for file in self.files],
-            "refused": {
-                cause: {"rows": count, "first": self.first_of[cause]._asdict()}
-                for cause, count in self.causes.most_common()
-            },
-            "notes": dict(sorted(self.notes.items())),
-        }
-
-
 class NothingKeptError(Exception):
     """Ends the writing of OUT, so that no empty file takes its place."""
 
 
 def main() -> None:
     args = _arguments()
+    if args.out.suffix != ".jsonl":
+        raise UserError("rows are written as JSON lines", where=str(args.out), fix="give a name that ends in .jsonl")
     refused_path = args.out.with_suffix(".refused.jsonl")
     _refuse_overwriting(args.files, [args.out, refused_path, *([args.json] if args.json else [])])
     tools = _given_tools(args.tools) if args.tools else None
@@ -89,7 +52,7 @@ def main() -> None:
             raise NothingKeptError
     if args.json:
         write_whole(args.json, json.dumps(report.as_json(), indent=2) + "\n")
-    _print(report)
+    report.print()
     if not report.kept:
         what = f"none of {sum(report.causes.values()):,} rows could be kept"
         raise UserError(what, where=str(args.files[0]), fix=f"see {refused_path}")
@@ -158,17 +121,6 @@ def _convert(
 def _tracked(outcomes: Iterable[Kept | Refusal], path: Path) -> Iterable[Kept | Refusal]:
     console = Console(stderr=True)
     return track(outcomes, f"reading {path.name}", transient=True, console=console, disable=not console.is_terminal)
-
-
-def _print(report: Report) -> None:
-    console, figures = Console(highlight=False, soft_wrap=True), Table("file", "layout", "read", "kept", "refused")
-    for file in report.files:
-        figures.add_row(str(file.path), file.layout, f"{file.read:,}", f"{file.kept:,}", f"{file.refused:,}")
-    console.print(figures)
-    for cause, count in report.causes.most_common():
-        console.print(f"refused, {cause}: {count:,}; the first: {report.first_of[cause]}", markup=False, style="yellow")
-    for note, count in sorted(report.notes.items()):
-        console.print(f"note, {note}: {count:,}", markup=False)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ class Record(NamedTuple):
 
 
 def read_records(path: Path) -> Iterator[Record]:
+    if path.exists() and not path.is_file():
+        raise UserError("is no file that can be read twice", where=str(path), fix="save it as a file")
     try:
         with path.open("rb") as file:
             magic = file.read(4)

@@ -26,10 +26,8 @@ _RESULT = re.compile(r"<tool_response>(.*?)</tool_response>", re.DOTALL)
 _EXPLAINED = [
     re.compile(pattern, re.DOTALL)
     for pattern in (
-        r"You are a function calling AI model\.",
         r"You are provided with function signatures within <tools>\s*</tools> XML tags[.:]",
         r"You may call one or more functions to assist with the user query\.",
-        r"Don't make assumptions about what values to plug into functions\.",
         r"Here are the available tools:",
         r"^# Tools$",
         r"For each function call,? return a (JSON|json) object,? with the following pydantic model json schema"

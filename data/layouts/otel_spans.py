@@ -24,7 +24,7 @@ _OUTPUT, _TOOLS = "gen_ai.output.messages", "gen_ai.tool.definitions"
 
 
 def _fits(record: JsonObject) -> bool:
-    if {"traceId", "spanId", "trace_id", "span_id"} & set(record):
+    if "attributes" in record and {"traceId", "spanId", "trace_id", "span_id", "context"} & set(record):
         return True
     return any(isinstance(key, str) and key.startswith("gen_ai.") for key in _keys(record))
 

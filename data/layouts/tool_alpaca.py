@@ -44,7 +44,7 @@ def _draft(record: JsonObject) -> Draft:
     step = as_object(steps[0], "a golden call")
     if set(step) != {"Action", "Action_Input"}:
         raise RecordError(
-            "call", f"a golden call has the keys {', '.join(sorted(step))}", "keep Action and Action_Input"
+            "call", f"a golden call has the keys {', '.join(map(str, step))}", "keep Action and Action_Input"
         )
     turns.call([Call(as_text(step["Action"], "Action"), _arguments(step["Action_Input"]))])
     documentation = read_object(as_text(record["Documentation"], "Documentation"), "Documentation")
