@@ -29,7 +29,7 @@ def _draft(record: JsonObject) -> Draft:
         name, result = as_text(turn.get("api_name"), "api_name"), as_object(turn.get("result"), "result")
         if result.get("api_name", name) != name:
             raise RecordError(
-                "results", f"a result of {result['api_name']!r} stands at a call of {name!r}", "mend the turn"
+                "results", f"a result of {result['api_name']!r} is at a call of {name!r}", "mend the turn"
             )
         turns.join_call([Call(name, as_object(turn.get("param_dict"), "param_dict"))])
         turns.result(json_text(result))

@@ -24,7 +24,7 @@ _TOOLS = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
 _CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
 _RESULT = re.compile(r"<tool_response>(.*?)</tool_response>", re.DOTALL)
 _EXPLAINED = [
-    re.compile(pattern, re.DOTALL)
+    re.compile(pattern, re.DOTALL | re.MULTILINE)
     for pattern in (
         r"You are provided with function signatures within <tools>\s*</tools> XML tags[.:]",
         r"You may call one or more functions to assist with the user query\.",

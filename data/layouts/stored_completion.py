@@ -36,7 +36,7 @@ def _draft(record: JsonObject) -> Draft:
     draft = draft_chat(
         {key: request[key] for key in _READ if key in request} | {"messages": [*messages, _answer(response)]}
     )
-    for key in set(request) - _READ - _COMPLETION - {"request", "response"}:
+    for key in set(request) - _READ if "request" in record else ():
         draft.notes[f"request {key!r} left out"] += 1
     return draft
 

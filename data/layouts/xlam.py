@@ -28,9 +28,7 @@ def _draft(record: JsonObject) -> Draft:
     answers = read_value(answers, "answers") if isinstance(answers, str) else answers
     calls = [read_call(call) for call in as_list(answers, "answers")]
     if not calls:
-        raise RecordError(
-            "no_answer", "answers is empty, and what the assistant says instead is not given", "leave it out"
-        )
+        raise RecordError("no_answer", "answers is empty: what is said instead is not given", "leave it out")
     for call in calls:
         refuse_reference(call.arguments)
     turns.call(calls)
