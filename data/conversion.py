@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic_core import PydanticSerializationError
+
 from data.layouts.detection import fitting, is_readable, parts_of
 from data.layouts.draft import Draft
 from data.layouts.layout import Layout
@@ -65,7 +67,7 @@ def _converted(
         errors = [finding for finding in parse_row(path, record.number, line)[1] if finding.is_error]
     except RecordError as error:
         return Refusal(where, error.cause, _one_line(error.what), error.fix)
-    except RecursionError:
+    except (RecursionError, PydanticSerializationError):
         return Refusal(where, "json", "the record is nested too deeply", "flatten it")
     if errors:
         place = errors[0].where.removeprefix(f"{path}:{record.number}").removeprefix(": ")

@@ -8,9 +8,9 @@ import pytest
 
 from data.layouts.python_types import read_type
 from data.row import JsonObject
+from tests.data.layout_records import CALLED, PING_BARE, PING_CALL, outcomes, refusal_of, row_of, said
 from tests.data.rows import PING, ping, says, user
 from tests.data.story import of_row
-from tests.data.test_layouts import CALLED, PING_BARE, PING_CALL, outcomes, refusal_of, row_of, said
 
 # ---- xLAM and Python type names
 

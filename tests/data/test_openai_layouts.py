@@ -1,61 +1,15 @@
-"""Small records of each layout: those that no raw file holds, and the faults that each importer refuses."""
+"""OpenAI chat rows as people bring them, and stored completions."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from data.conversion import Kept, Refusal, convert_file
-from data.layouts.detection import detect
 from data.row import JsonObject
-from data.source_records import read_records
+from tests.data.layout_records import PING_BARE, outcomes, refusal_of, row_of
 from tests.data.rows import GOOD, PING, ping, raw, result, says, user
-from tests.data.story import of_row
-from tests.models import write_rows
 
-PING_BARE = PING["function"]
-PING_CALL = json.dumps({"name": "ping", "arguments": {"host": "a"}})
-CALLED = ("call", "ping", {"host": "a"})
 SYSTEM = {"role": "system", "content": "Be brief."}
-QWEN_SYSTEM = (
-    "Be brief.\n\n# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
-    "You are provided with function signatures within <tools></tools> XML tags:\n"
-    f"<tools>\n{json.dumps(PING)}\n</tools>\n\n"
-    "For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML "
-    'tags:\n<tool_call>\n{"name": <function-name>, "arguments": <args-json-object>}\n</tool_call>'
-)
-
-
-def outcomes(tmp_path: Path, *records: JsonObject, tools: list[JsonObject] | None = None) -> tuple[str, list[Any]]:
-    path = write_rows(tmp_path / "in.jsonl", list(records))
-    layout = detect(path, read_records(path))
-    return layout.name, list(convert_file(path, layout, tools))
-
-
-def row_of(tmp_path: Path, record: JsonObject, layout: str) -> JsonObject:
-    found, (outcome,) = outcomes(tmp_path, record)
-    assert isinstance(outcome, Kept), outcome
-    assert found == layout
-    row: JsonObject = json.loads(outcome.line)
-    return row
-
-
-def refusal_of(tmp_path: Path, record: JsonObject) -> tuple[str, str]:
-    _, (outcome,) = outcomes(tmp_path, record)
-    assert isinstance(outcome, Refusal), outcome
-    return outcome.cause, outcome.what
-
-
-def said(who: str, value: Any) -> JsonObject:
-    return {"from": who, "value": value}
-
-
-def sharegpt(*items: JsonObject, **keys: Any) -> JsonObject:
-    return {"conversations": list(items), "tools": json.dumps([PING_BARE])} | keys
-
-
-# ---- OpenAI chat
 
 
 def test_an_openai_row_stays_as_it_is(tmp_path: Path) -> None:
@@ -159,8 +113,6 @@ def test_given_tools_fill_only_a_missing_list(tmp_path: Path) -> None:
     assert "tools" not in json.loads(empty.line)
 
 
-# ---- Stored completions
-
 CHOICE = {"index": 0, "finish_reason": "tool_calls", "logprobs": None, "message": says(None, ping(), refusal=None)}
 REQUEST = {"model": "m", "messages": [user("Ping a")], "tools": [PING], "parallel_tool_calls": False, "store": True}
 
@@ -202,101 +154,3 @@ def test_a_completion_without_one_whole_answer_is_refused(
     tmp_path: Path, choices: object, expected: tuple[str, str]
 ) -> None:
     assert refusal_of(tmp_path, {"request": REQUEST, "response": {"choices": choices}}) == expected
-
-
-# ---- ShareGPT and tagged text
-
-
-def test_text_and_parallel_calls_side_by_side_are_one_turn(tmp_path: Path) -> None:
-    two = json.dumps([json.loads(PING_CALL), {"name": "ping", "arguments": '{"host": "b"}'}])
-    record = sharegpt(
-        said("human", "Ping"), said("gpt", "I will."), said("function_call", two), said("observation", "1"),
-        said("tool", "2"), said("gpt", "Done."), system="Be brief.",
-    )  # fmt: skip
-    row = row_of(tmp_path, record, "sharegpt")
-    assert [m["role"] for m in row["messages"]] == ["system", "user", "assistant", "tool", "tool", "assistant"]
-    assert of_row(row) == [
-        ("system", "Be brief."), ("user", "Ping"), ("assistant", "I will."), CALLED, ("call", "ping", {"host": "b"}),
-        ("result", "1"), ("result", "2"), ("assistant", "Done."),
-    ]  # fmt: skip
-
-
-def test_qwen_text_becomes_calls_and_its_explanation_goes(tmp_path: Path) -> None:
-    messages = [
-        {"role": "system", "content": QWEN_SYSTEM}, user("Ping a"),
-        says(f"Wait.\n<tool_call>\n{PING_CALL}\n</tool_call>\n<tool_call>\n{PING_CALL}\n</tool_call>"),
-        user("<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response>"), says("Done."),
-    ]  # fmt: skip
-    row = row_of(tmp_path, {"messages": messages}, "hermes")
-    assert row["tools"] == [PING]
-    assert of_row(row) == [
-        ("system", "Be brief."), ("user", "Ping a"), ("assistant", "Wait."), CALLED, CALLED, ("result", "1"),
-        ("result", "2"), ("assistant", "Done."),
-    ]  # fmt: skip
-
-
-def hermes(answer: str, system: str = f"Hm. <tools>{json.dumps([PING])}</tools>", **keys: Any) -> JsonObject:
-    return {"conversations": [said("system", system), said("human", "Hi"), said("gpt", answer)]} | keys
-
-
-def test_hermes_text_that_no_sentence_explains_stays(tmp_path: Path) -> None:
-    row = row_of(tmp_path, hermes("<tool_call>{'name': 'ping', 'arguments': {'host': 'it\\'s'}}</tool_call>"), "hermes")
-    assert of_row(row) == [("system", "Hm."), ("user", "Hi"), ("call", "ping", {"host": "it's"})]
-
-
-TEXT_FAULTS: dict[str, tuple[JsonObject, tuple[str, str]]] = {
-    "fewer results than calls": (
-        sharegpt(said("human", "Hi"), said("function_call", f"[{PING_CALL}, {PING_CALL}]"), said("observation", "1"),
-                 said("gpt", "Done.")),
-        ("results", "a turn has 2 calls and 1 results"),
-    ),
-    "a result too many": (
-        sharegpt(said("human", "Hi"), said("function_call", PING_CALL), said("observation", "1"), said("tool", "2")),
-        ("results", "a result answers no call"),
-    ),
-    "a call without a result before the next message": (
-        sharegpt(said("human", "Hi"), said("function_call", PING_CALL), said("human", "And?"), said("gpt", "Done.")),
-        ("results", "a turn has 1 call and 0 results"),
-    ),
-    "a call that is no JSON": (
-        sharegpt(said("human", "Hi"), said("function_call", "ping(a)")),
-        ("unreadable", "a call is neither JSON (Expecting value: line 1 column 1 (char 0)) nor a Python literal "
-         "(ping(a) is no value that JSON has)"),
-    ),
-    "a key twice": (
-        sharegpt(said("human", "Hi"), said("function_call", "{'name': 'ping', 'name': 'pong', 'arguments': {}}")),
-        ("unreadable", "nor a Python literal (key 'name' comes twice in one object)"),
-    ),
-    "two strings side by side": (
-        sharegpt(said("human", "Hi"), said("function_call", "{'name': 'ping', 'arguments': {'host': 'a' 'b'}}")),
-        ("unreadable", "nor a Python literal (two strings side by side)"),
-    ),
-    "a tuple": (
-        sharegpt(said("human", "Hi"), said("function_call", "{'name': 'ping', 'arguments': {'host': (1, 2)}}")),
-        ("unreadable", "nor a Python literal ((1, 2) is no value that JSON has)"),
-    ),
-    "code": (
-        hermes("<tool_call>{'name': __import__('os').name, 'arguments': {}}</tool_call>"),
-        ("unreadable", "nor a Python literal (__import__('os').name is no value that JSON has)"),
-    ),
-    "text behind a call": (
-        hermes(f"<tool_call>{PING_CALL}</tool_call> So."), ("order", "text stands behind a call: 'So.'"),
-    ),
-    "a call that is not closed": (
-        hermes(f"<tool_call>{PING_CALL}"), ("order", "text stands behind a call: '<tool_call>"),
-    ),
-    "two tool lists": (
-        hermes("Hello.", tools=json.dumps([PING_BARE | {"description": "Other."}])),
-        ("tools", "the system text lists other tools than the tools column"),
-    ),
-    "an unknown key of a call": (
-        hermes('<tool_call>{"name": "ping", "arguments": {}, "when": "now"}</tool_call>'),
-        ("call", "key 'when' of a call is not known"),
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("record", "expected"), TEXT_FAULTS.values(), ids=TEXT_FAULTS)
-def test_text_that_leaves_a_doubt_is_refused(tmp_path: Path, record: JsonObject, expected: tuple[str, str]) -> None:
-    cause, what = refusal_of(tmp_path, record)
-    assert cause == expected[0] and expected[1] in what, what
