@@ -47,6 +47,8 @@ def convert_file(path: Path, layout: Layout, given_tools: list[JsonObject] | Non
             yield Refusal(where, "json", record.fault, "write one whole JSON object")
             continue
         parts = list(parts_of(record))
+        if not parts:
+            yield Refusal(where, "empty", "the record holds no rows", "leave it out")
         for number, part in enumerate(parts, start=1):
             place = where if parts == [record.value] else f"{where}: part {number}"
             yield _converted(record, part, layout, given_tools, place, path)

@@ -41,7 +41,10 @@ def main() -> None:
     if args.out.suffix != ".jsonl":
         raise UserError("rows are written as JSON lines", where=str(args.out), fix="give a name that ends in .jsonl")
     refused_path = args.out.with_suffix(".refused.jsonl")
-    _refuse_overwriting(args.files, [args.out, refused_path, *([args.json] if args.json else [])])
+    _refuse_overwriting(
+        [*args.files, *([args.tools] if args.tools else [])],
+        [args.out, refused_path, *([args.json] if args.json else [])],
+    )
     tools = _given_tools(args.tools) if args.tools else None
     layouts = [layout_named(args.layout) if args.layout else detect(path, read_records(path)) for path in args.files]
     report = Report()
@@ -97,7 +100,7 @@ def _given_tools(path: Path) -> list[JsonObject]:
         raise UserError(what, where=str(path), fix="give OpenAI function tools") from error
     except RecordError as error:
         raise UserError(error.what, where=str(path), fix=error.fix) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"is not JSON: {error}", where=str(path), fix="give a JSON list of tools") from error
     return tools
 

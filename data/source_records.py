@@ -160,7 +160,7 @@ def _parquet(path: Path) -> Iterator[Record]:
 def _parquet_record(number: int, row: JsonObject) -> Record:
     try:
         return _record(number, json.dumps(_without_filling(row, is_data=False)))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         return Record(number, None, str(error))
 
 

@@ -81,7 +81,7 @@ def _spoken(record: JsonObject) -> list[tuple[str, str]]:
     out = []
     for item in as_list(record.get("messages"), "messages"):
         message = as_object(item, "a message")
-        if unknown := {key for key in message if message[key]} - {"role", "content", "name"}:
+        if unknown := {key for key in message if message[key]} - {"role", "content"}:
             raise RecordError("form", f"key {min(unknown)!r} stands beside tagged text", "keep role and content")
         out.append((as_text(message.get("role"), "role"), as_text(message.get("content"), "a message")))
     return out
@@ -130,6 +130,9 @@ def _call(block: str) -> Call:
 
 
 def _results(turns: Turns, text: str) -> None:
+    if "tool_response>" not in text:  # the role alone says what it is
+        turns.result(text)
+        return
     blocks = _RESULT.findall(text)
     if _RESULT.sub("", text).strip() or not blocks:
         raise RecordError("results", "a result has text outside of <tool_response>", "put it all into the tags")

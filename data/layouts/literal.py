@@ -41,11 +41,12 @@ def read_object(text: str, what: str) -> JsonObject:
 
 def python_literal(text: str) -> Any:
     """Raises ValueError for anything but dicts with text keys, lists, strings, finite numbers, True, False and None."""
+    text = text.strip()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # '\d' means the same as r'\d', as Python has it
             warnings.simplefilter("ignore", DeprecationWarning)
-            tree = ast.parse(text.strip(), mode="eval").body
+            tree = ast.parse(text, mode="eval").body
         strings = [token.type == tokenize.STRING for token in tokenize.generate_tokens(io.StringIO(text).readline)]
     except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:
         raise ValueError(getattr(error, "msg", None) or str(error) or "nested too deeply") from error

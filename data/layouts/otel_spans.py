@@ -8,6 +8,7 @@ values as JSON text or as structures. Source: OpenTelemetry's semantic conventio
 status, and the JSON encoding of OTLP.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from data.strict_json import load_json
 
 _SYSTEM, _INPUT = "gen_ai.system_instructions", "gen_ai.input.messages"
 _OUTPUT, _TOOLS = "gen_ai.output.messages", "gen_ai.tool.definitions"
+_READ = {_SYSTEM, _INPUT, _OUTPUT, _TOOLS}
 
 
 def _fits(record: JsonObject) -> bool:
@@ -66,7 +68,7 @@ def _draft(record: JsonObject) -> Draft:
         chat["tools"] = _value(attributes[_TOOLS], _TOOLS)
     draft = draft_chat(chat)
     draft.notes["reasoning left out"] += sum(_count_reasoning(item) for item in said)
-    if rest := set(attributes) - {_SYSTEM, _INPUT, _OUTPUT, _TOOLS}:
+    if rest := set(attributes) - _READ:
         draft.notes["other span attributes left out"] += len(rest)
     return draft
 
@@ -75,8 +77,15 @@ def _attributes(record: JsonObject) -> JsonObject:
     attributes = record.get("attributes", record)
     if not isinstance(attributes, list):
         return as_object(attributes, "attributes")
-    pairs = [as_object(item, "an attribute") for item in attributes]
-    return {as_text(pair.get("key"), "key"): _any_value(pair.get("value")) for pair in pairs}
+    return {key: _any_value(value) if key in _READ else value for key, value in _pairs(attributes).items()}
+
+
+def _pairs(items: list[Any]) -> JsonObject:
+    pairs = [as_object(item, "a pair of key and value") for item in items]
+    found = {as_text(pair.get("key"), "key"): pair.get("value") for pair in pairs}
+    if len(found) < len(pairs):
+        raise RecordError("form", "a key comes twice in one list of pairs", "export the spans anew")
+    return found
 
 
 def _any_value(value: Any) -> Any:
@@ -86,7 +95,7 @@ def _any_value(value: Any) -> Any:
             return text
         case {"boolValue": bool(flag)}:
             return flag
-        case {"intValue": int() | str() as number} if str(number).lstrip("-").isdecimal():
+        case {"intValue": int() | str() as number} if re.fullmatch("-?[0-9]{1,19}", str(number)):
             return int(number)
         case {"doubleValue": int() | float() as number}:
             return number
@@ -95,8 +104,7 @@ def _any_value(value: Any) -> Any:
         case {"arrayValue": {}}:
             return []
         case {"kvlistValue": {"values": list(items)}}:
-            pairs = [as_object(item, "a pair") for item in items]
-            return {as_text(pair.get("key"), "key"): _any_value(pair.get("value")) for pair in pairs}
+            return {key: _any_value(value) for key, value in _pairs(items).items()}
         case {"kvlistValue": {}}:
             return {}
     raise RecordError("form", f"{str(value)[:60]} is no attribute value of OTLP", "export the spans anew")

@@ -274,12 +274,12 @@ def test_a_span_becomes_a_row_however_it_was_exported(tmp_path: Path) -> None:
 
 def test_an_export_holds_many_spans_and_those_without_content_are_refused(tmp_path: Path) -> None:
     spans = [
-        {"traceId": "1", "attributes": pairs(ATTRIBUTES)},
+        {"traceId": "1", "attributes": [*pairs(ATTRIBUTES), {"key": "raw", "value": {"bytesValue": "aGk="}}]},
         {"traceId": "1", "attributes": pairs({"http.method": "GET"})},
     ]
     layout, (kept, refused) = outcomes(tmp_path, {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
     assert (layout, json.loads(kept.line)) == ("otel", SPAN_ROW)
-    assert kept.notes == {"reasoning left out": 1, "other span attributes left out": 1, "key 'traceId' left out": 1}
+    assert kept.notes == {"reasoning left out": 1, "other span attributes left out": 2, "key 'traceId' left out": 1}
     assert (refused.where, refused.cause) == (f"{tmp_path}/in.jsonl:1: part 2", "no_content")
 
 

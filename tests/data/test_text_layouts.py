@@ -48,6 +48,12 @@ def test_qwen_text_becomes_calls_and_its_explanation_goes(tmp_path: Path) -> Non
     ]  # fmt: skip
 
 
+def test_a_tool_message_without_tags_is_a_result(tmp_path: Path) -> None:
+    messages = [user("Ping a"), says(f"<tool_call>{PING_CALL}</tool_call>"), {"role": "tool", "content": " ok "}]
+    row = row_of(tmp_path, {"messages": messages, "tools": json.dumps([PING])}, "hermes")
+    assert of_row(row) == [("user", "Ping a"), CALLED, ("result", " ok ")]
+
+
 def hermes(answer: str, system: str = f"Hm. <tools>{json.dumps([PING])}</tools>", **keys: Any) -> JsonObject:
     return {"conversations": [said("system", system), said("human", "Hi"), said("gpt", answer)]} | keys
 
