@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, StringConstraints, Tag
 
 JsonObject = dict[str, Any]
-ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+TOOL_NAME = r"^[A-Za-z0-9_-]{1,64}$"
+ToolName = Annotated[str, StringConstraints(pattern=TOOL_NAME)]
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 # pydantic names the branch of a union in a fault's location. These names cannot be taken for keys of a row, and one

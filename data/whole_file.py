@@ -1,7 +1,10 @@
 """Files that are written whole or not at all: a reader never meets half of one, whenever the writer was killed."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from data.user_error import UserError
 
@@ -12,11 +15,19 @@ def write_whole(path: Path, text: str, *, errors: str = "strict") -> None:
     `errors` is how to take half a surrogate pair, which a model may have written. Raises UserError where the disk
     refuses.
     """
+    with whole_file(path, errors=errors) as file:
+        file.write(text)
+
+
+@contextmanager
+def whole_file(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
+    """A file to write piece by piece, as `write_whole` writes it; what ends the block early leaves no trace of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            partial.write_text(text, encoding="utf-8", errors=errors)
+            with partial.open("w", encoding="utf-8", errors=errors) as file:
+                yield file
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)

@@ -62,7 +62,7 @@ def test_every_program_says_how_it_is_started() -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("program", ["data.check", "data.show", "eval.run", "eval.gate"])
+@pytest.mark.parametrize("program", ["data.check", "data.convert", "data.show", "eval.run", "eval.gate"])
 def test_a_program_that_needs_no_torch_imports_none(program: str) -> None:
     code = f"import {program}, sys; print(*sorted({{'torch', 'transformers', 'vllm'}} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -1,0 +1,130 @@
+"""Convert tool-calling traces of any known layout to checked rows; a record is kept without loss or refused.
+
+    python -m data.convert FILE... --out OUT.jsonl [--from LAYOUT] [--tools TOOLS.json] [--json REPORT]
+
+The layout is told from the content of each file. Reads JSONL, JSON and Parquet, gzipped or not. Every refused record
+is listed in OUT.refused.jsonl with its reason; what kept rows leave out of their records is counted. The same files
+give the same bytes. Exit 0: something was kept; 2: nothing was, or a file cannot be read.
+"""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.progress import track
+
+from data.conversion import Kept, Refusal, convert_file
+from data.conversion_report import FileReport, Report
+from data.layouts.detection import LAYOUTS, detect, layout_named
+from data.layouts.layout import Layout
+from data.layouts.record_error import RecordError
+from data.layouts.tool_list import read_tools
+from data.row import JsonObject, Tool
+from data.source_records import read_records
+from data.strict_json import load_json
+from data.user_error import UserError, run_program
+from data.whole_file import whole_file, write_whole
+
+
+class NothingKeptError(Exception):
+    """Ends the writing of OUT, so that no empty file takes its place."""
+
+
+def main() -> None:
+    args = _arguments()
+    if args.out.suffix != ".jsonl":
+        raise UserError("rows are written as JSON lines", where=str(args.out), fix="give a name that ends in .jsonl")
+    refused_path = args.out.with_suffix(".refused.jsonl")
+    _refuse_overwriting(
+        [*args.files, *([args.tools] if args.tools else [])],
+        [args.out, refused_path, *([args.json] if args.json else [])],
+    )
+    tools = _given_tools(args.tools) if args.tools else None
+    layouts = [layout_named(args.layout) if args.layout else detect(path, read_records(path)) for path in args.files]
+    report = Report()
+    with whole_file(refused_path) as refused_file, suppress(NothingKeptError), whole_file(args.out) as rows_file:
+        for path, layout in zip(args.files, layouts, strict=True):
+            report.files.append(_convert(path, layout, tools, rows_file, refused_file, report))
+        if not report.kept:
+            raise NothingKeptError
+    if args.json:
+        write_whole(args.json, json.dumps(report.as_json(), indent=2) + "\n")
+    report.print()
+    if not report.kept:
+        what = f"none of {sum(report.causes.values()):,} rows could be kept"
+        raise UserError(what, where=str(args.files[0]), fix=f"see {refused_path}")
+
+
+def _arguments() -> argparse.Namespace:
+    known = "\n".join(f"  {layout.name:18}{layout.about}" for layout in LAYOUTS)
+    parser = argparse.ArgumentParser(
+        prog="python -m data.convert",
+        description=f"{__doc__}\nLayouts:\n{known}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="traces; they are never changed")
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT.jsonl", help="the rows")
+    parser.add_argument(
+        "--from", dest="layout", choices=[layout.name for layout in LAYOUTS], metavar="LAYOUT",
+        help="the layout of all files (default: told from the content)",
+    )  # fmt: skip
+    parser.add_argument("--tools", type=Path, metavar="FILE", help="JSON tool list for rows that come without one")
+    parser.add_argument("--json", type=Path, metavar="REPORT", help="write the figures here")
+    return parser.parse_args()
+
+
+def _refuse_overwriting(inputs: list[Path], outputs: list[Path]) -> None:
+    taken = {path.resolve(): "is also an input" for path in inputs}
+    for path in outputs:
+        if path.resolve() in taken:
+            raise UserError(f"would be overwritten, as it {taken[path.resolve()]}", where=str(path), fix="name another")
+        taken[path.resolve()] = "is also another output"
+
+
+def _given_tools(path: Path) -> list[JsonObject]:
+    try:
+        value = load_json(path.read_text(encoding="utf-8-sig"))
+        tools = read_tools(value["tools"] if isinstance(value, dict) and "tools" in value else value, Counter())
+        TypeAdapter(list[Tool]).validate_python(tools)
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        what = f"tool {fault['loc'][0]}, key {'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}"
+        raise UserError(what, where=str(path), fix="give OpenAI function tools") from error
+    except RecordError as error:
+        raise UserError(error.what, where=str(path), fix=error.fix) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"is not JSON: {error}", where=str(path), fix="give a JSON list of tools") from error
+    return tools
+
+
+def _convert(
+    path: Path, layout: Layout, tools: list[JsonObject] | None, rows: TextIO, refused: TextIO, report: Report
+) -> FileReport:
+    kept = num_refused = 0
+    for outcome in _tracked(convert_file(path, layout, tools), path):
+        if isinstance(outcome, Kept):
+            kept += 1
+            rows.write(outcome.line + "\n")
+            report.notes += outcome.notes
+        else:
+            num_refused += 1
+            refused.write(json.dumps(outcome._asdict(), ensure_ascii=False) + "\n")
+            report.refuse(outcome)
+    return FileReport(path, layout.name, kept, num_refused)
+
+
+def _tracked(outcomes: Iterable[Kept | Refusal], path: Path) -> Iterable[Kept | Refusal]:
+    console = Console(stderr=True)
+    return track(outcomes, f"reading {path.name}", transient=True, console=console, disable=not console.is_terminal)
+
+
+if __name__ == "__main__":
+    run_program(main)
