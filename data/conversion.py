@@ -72,10 +72,11 @@ def _converted(
     except (RecursionError, PydanticSerializationError):
         return Refusal(where, "json", "the record is nested too deeply", "flatten it")
     if errors:
+        fault = errors[0].fault
         place = errors[0].where.removeprefix(f"{path}:{record.number}").removeprefix(": ")
-        what = f"the row it makes breaks a rule: {place and place + ': '}{errors[0].reason}"
-        fix = "give the list with --tools FILE" if errors[0].rule == "missing_tools" else errors[0].fix
-        return Refusal(where, errors[0].rule, _one_line(what), fix or "mend the record")
+        what = f"the row it makes breaks a rule: {place and place + ': '}{fault.reason}"
+        fix = "give the list with --tools FILE" if fault.rule == "missing_tools" else fault.fix
+        return Refusal(where, fault.rule, _one_line(what), fix or "mend the record")
     left_out = {key for key, value in part.items() if value not in (None, "", [], {})} - layout.keys
     return Kept(line, draft.notes + Counter(f"key {key!r} left out" for key in left_out))
 
