@@ -186,10 +186,10 @@ class Scene:
     def fail(self, call: Call) -> str:
         return self._transcript.fail(call)
 
-    def finish(self, *calls: Call, may_report: bool = True) -> list[JsonObject]:
+    def finish(self, *calls: Call) -> list[JsonObject]:
         """Make the calls and, in every other basic row and in every full one, report results in the persona's way."""
         results = self.call(*calls)
-        if not may_report or (self.is_basic and self.rng.random() < 0.5):
+        if self.is_basic and self.rng.random() < 0.5:
             self._transcript.drop_last_results()
             return results
         parts = [describe_result(call, result) for call, result in zip(calls, results, strict=True)]

@@ -43,7 +43,8 @@ def test_functions_null_are_no_functions() -> None:
 @pytest.mark.parametrize(
     ("messages", "expected"),
     [
-        ([user("Hi"), CALLED, user("And?"), says("Up.")], 'message 3, key "name": Missing tool message for tool_call_id "call_2"'
+        ([user("Hi"), CALLED, user("And?"), says("Up.")],
+         'message 3, key "name": Missing tool message for tool_call_id "call_2"'
          " (fix: add the result before this message)"),
         ([user("Hi"), ANSWERED, says("Up.")], 'message 2, key "name": tool_call_id "no_call_2" does not match a'
          " preceding tool call (fix: name an unanswered call of the turn before)"),
