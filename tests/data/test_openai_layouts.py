@@ -65,7 +65,7 @@ OPENAI_FAULTS: dict[str, tuple[JsonObject, tuple[str, str]]] = {
     ),
     "an image": (
         raw(user([{"type": "image_url", "image_url": {"url": "x"}}]), says("Nice.")),
-        ("form", "the row it makes breaks a rule: message 1, key \"content[0].type\": Input should be 'text'"),
+        ("form", 'message 1, key "content[0].type": image_url parts are not supported'),
     ),
     "a result that answers nothing": (
         raw(user("Hi"), {"role": "tool", "content": "ok"}, says("Done.")),
@@ -78,11 +78,11 @@ OPENAI_FAULTS: dict[str, tuple[JsonObject, tuple[str, str]]] = {
     ),
     "arguments that are no object": (
         raw(user("Hi"), says(None, ping("[1]"))),
-        ("arguments", 'key "tool_calls[0].function.arguments": arguments are a JSON list, not an object'),
+        ("arguments", 'key "tool_calls[0].function.arguments": arguments is not a JSON object: it is an array'),
     ),
     "an unknown key": (
         raw(user("Hi"), says("Hello.", wieght=0)),
-        ("form", "the row it makes breaks a rule: message 2, key \"wieght\": is not a known key"),
+        ("extra_key", 'the row it makes breaks a rule: message 2, key "wieght": Extra inputs are not permitted'),
     ),
     "no tools": (
         raw(user("Hi"), says(None, ping()), tools=[]),
