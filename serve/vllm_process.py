@@ -15,6 +15,8 @@ from serve.settings import ServeSection
 from train.manifest import Manifest, read_manifest, require_template
 
 API_SERVER = "vllm.entrypoints.openai.api_server"
+FEW_CORES = 8
+"""Up to so many, a core is more than the scheduler's process is worth."""
 # Given twice, vLLM takes the last one: an extra flag would silently serve another template than was trained.
 _FROM_MANIFEST = (
     "--model", "--served-model-name", "--chat-template", "--tool-call-parser", "--enable-auto-tool-choice",
@@ -125,8 +127,18 @@ def _environment(section: ServeSection) -> dict[str, str]:
     env = {"VLLM_API_KEY": section.api_key} if section.api_key else {}
     if is_cpu_vllm():
         env["VLLM_CPU_KVCACHE_SPACE"] = str(section.cpu_kvcache_space)
+        env |= _few_cores_environment(len(os.sched_getaffinity(0)))
     # Off unless the user says otherwise: vLLM would report the model's architecture and flags to its makers.
     return env | {"VLLM_NO_USAGE_STATS": os.environ.get("VLLM_NO_USAGE_STATS", "1")}
+
+
+def _few_cores_environment(cores: int) -> dict[str, str]:
+    """By default vLLM runs scheduler and model in two processes, and the scheduler's busy wait takes a core of its own:
+    on two cores the model computes with one. In one process it has them all, and starts a third sooner."""
+    if cores > FEW_CORES:
+        return {}
+    alone = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(cores)}
+    return {key: os.environ.get(key, value) for key, value in alone.items()}
 
 
 def _served_length(manifest: Manifest, section: ServeSection) -> int:

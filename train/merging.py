@@ -87,8 +87,8 @@ def trained_logits(model: Any, rows: list[Rendered]) -> torch.Tensor:
     logits = []
     for row in rows:
         ids = torch.tensor([row.input_ids], device=model.device)
-        positions = [i - 1 for i, label in enumerate(row.labels) if label != IGNORE]
-        logits.append(model(input_ids=ids).logits[0, positions].float().cpu())
+        positions = torch.tensor([i - 1 for i, label in enumerate(row.labels) if label != IGNORE], device=model.device)
+        logits.append(model(input_ids=ids, logits_to_keep=positions).logits[0].float().cpu())
     return torch.cat(logits)
 
 
