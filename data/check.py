@@ -4,7 +4,8 @@
     python -m data.check --recipe RECIPE.yaml
 
 With --test (or a recipe) rows that are trained on and held out are told; with a tokenizer each row is also rendered as
-training renders it. The rules and their severities: data/severities.py. Exit 0: no errors, warnings allowed; 2: errors.
+training renders it. Rules and severities: data/rules/severities.py.
+Exit 0: no errors, warnings allowed; 2: errors.
 """
 
 import argparse
@@ -17,13 +18,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from data.findings import Finding, Group, by_rule
 from data.reading import NumberedPreference, NumberedRow, RowFile, read_row_file
 from data.row import JsonObject
 from data.row_summary import RowSummary, good_preferences, good_rows, summarise
-from data.set_rules import set_findings
+from data.rules.findings import Finding, Group, by_rule
+from data.rules.sets import set_findings
+from data.rules.severities import DEFAULTS, RuleSeverities, severities_beside, with_options
 from data.settings import DataRecipe, load_settings
-from data.severities import DEFAULTS, RuleSeverities, severities_beside, with_options
 from data.tokenizer_folder import TokenizerFolder, open_tokenizer_folder
 from data.user_error import UserError, run_program
 from data.whole_file import write_whole

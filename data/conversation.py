@@ -3,7 +3,7 @@
 It applies exactly what vLLM's front end applies to a request before its template runs
 (vllm/renderers/chat_utils.py, 0.32): argument text becomes an object, text parts are joined by newlines (empty
 ones are skipped), null content becomes "", an empty `tool_calls` disappears. What vLLM would coerce silently
-(arguments that are no object become {}) is an error in `data.rules` before it gets here.
+(arguments that are no object become {}) is an error in `data.rules.rows` before it gets here.
 """
 
 import json

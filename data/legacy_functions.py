@@ -3,8 +3,8 @@
 import re
 from typing import Any, NamedTuple
 
-from data.findings import Fault
 from data.row import JsonObject
+from data.rules.findings import Fault
 
 MIXED = Fault("form", "functions and tools cannot be mixed", fix="write the row with tools alone")
 NUMBER = Fault(

@@ -11,14 +11,14 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from data.findings import Fault, Finding, place
-from data.form_faults import form_faults, without_extra_keys
 from data.legacy_functions import as_written, convert, is_legacy
 from data.preference_row import PreferenceRow
-from data.preference_rules import is_preference, preference_faults, with_place_hint, with_todays_names
 from data.row import JsonObject, Row
-from data.rules import row_faults
-from data.severities import DEFAULTS, RuleSeverities, severities_beside
+from data.rules.findings import Fault, Finding, place
+from data.rules.form import form_faults, without_extra_keys
+from data.rules.preferences import is_preference, preference_faults, with_place_hint, with_todays_names
+from data.rules.rows import row_faults
+from data.rules.severities import DEFAULTS, RuleSeverities, severities_beside
 from data.strict_json import load_json
 from data.user_error import UserError
 

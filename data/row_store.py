@@ -15,10 +15,10 @@ from rich.progress import track
 from data.reading import NumberedRow, file_sha256, parse_row, read_rows, require_no_error
 from data.render import Tokenizer, render
 from data.row import JsonObject, Row
-from data.scenarios import synthesize
-from data.set_rules import set_findings
+from data.rules.sets import set_findings
+from data.rules.severities import DEFAULTS, FILE_NAME, RuleSeverities
 from data.settings import DataSection
-from data.severities import DEFAULTS, FILE_NAME, RuleSeverities
+from data.task_api.scenarios import synthesize
 from data.template import Template
 from data.user_error import UserError
 from data.whole_file import write_whole

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from data.conversation import content_text
-from data.findings import Finding
 from data.reading import NumberedPreference, NumberedRow, RowFile
 from data.row import Row
+from data.rules.findings import Finding
 
 Shape = Literal["no_call", "single", "parallel", "multi_step", "recovery"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)

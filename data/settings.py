@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from data.severities import RuleSeverities
+from data.rules.severities import RuleSeverities
 from data.user_error import UserError
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -28,7 +28,7 @@ class Synthesize(Section):
     test: int = Field(default=240, gt=0)
     seed: int = 7
     level: Literal["basic", "full"] = "full"
-    """`basic`: plain requests that a very small model learns from some hundred rows; see `data.scene.Setting`."""
+    """`basic`: plain requests that a very small model learns from some hundred rows (`data.task_api.scene`)."""
 
 
 class DataSection(Section):

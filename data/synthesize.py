@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import get_args
 
 from data.row import JsonObject
-from data.scenarios import KINDS, kind_of, synthesize
-from data.scene import Level
-from data.task_service import TASK_TOOLS
+from data.task_api.scenarios import KINDS, kind_of, synthesize
+from data.task_api.scene import Level
+from data.task_api.service import TASK_TOOLS
 from data.user_error import UserError, run_program
 from data.whole_file import write_whole
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from data.findings import Fault, Finding, place
 from data.reading import NumberedPreference, NumberedRow
 from data.render import Tokenizer, render
 from data.row import JsonObject, Row
-from data.severities import RuleSeverities
+from data.rules.findings import Fault, Finding, place
+from data.rules.severities import RuleSeverities
 from data.template import Template
 from data.user_error import UserError
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from data.conversation import Call, arguments_object
 from data.row import JsonObject
-from data.task_service import TaskService
+from data.task_api.service import TaskService
 from data.user_error import UserError
 from eval.json_values import same_json, same_multiset
 from eval.settings import EnvironmentName

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data.row import JsonObject
-from data.scenarios import synthesize
+from data.task_api.scenarios import synthesize
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples" / "taskmaster_coffee"
 COFFEE: JsonObject = json.loads((SAMPLES / "test.jsonl").read_text().splitlines()[0])

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from data.argument_rules import argument_faults, loose_object
-from data.formats import FORMATS
 from data.near_duplicates import Pair, near_duplicates
 from data.row import JsonObject
+from data.rules.arguments import argument_faults, loose_object
+from data.rules.formats import FORMATS
 
 FORMS: dict[str, tuple[list[str], list[str]]] = {
     "date": (["2026-02-28", "2024-02-29"], ["2026-02-30", "2025-02-29", "20260228", "2026-2-8", "tomorrow", ""]),

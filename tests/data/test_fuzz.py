@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from data.conversation import conversation
-from data.findings import Finding
 from data.reading import RowFile, read_row_file
 from data.row import Row
 from data.row_summary import summarise
-from data.set_rules import set_findings
-from data.severities import DEFAULTS, RuleSeverities
+from data.rules.findings import Finding
+from data.rules.sets import set_findings
+from data.rules.severities import DEFAULTS, RuleSeverities
 from data.user_error import UserError
 from tests.data.corruptions import PARALLEL, TASK
 from tests.data.rows import GOOD, PING, ping, raw, result, says, user

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data import check
-from data.severities import RuleSeverities
+from data.rules.severities import RuleSeverities
 
 FOLDER = Path(__file__).parent / "golden" / "rules"
 OPTIONS = {"leak": ["--test", str(FOLDER / "leak.held-out.jsonl")], "too_long": ["--max-length", "10"]}

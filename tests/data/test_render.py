@@ -11,7 +11,7 @@ from data.conversation import calls_of, content_text, conversation
 from data.reading import read_rows
 from data.render import IGNORE, render, render_prompt
 from data.row import Message, Row
-from data.scenarios import synthesize
+from data.task_api.scenarios import synthesize
 from data.template import Template, load_template
 from data.user_error import UserError
 from tests.data.rows import PING, PING_TEXT, ping, result, row, says, user

@@ -8,8 +8,8 @@ import pytest
 
 from data.reading import read_row_file, read_rows
 from data.row_store import RowStore, fill_row_store
+from data.rules.severities import DEFAULTS, RuleSeverities, with_options
 from data.settings import DataRecipe, DataSection, load_settings
-from data.severities import DEFAULTS, RuleSeverities, with_options
 from data.template import load_template
 from data.user_error import UserError
 from tests.data.rows import GOOD, good_file, ping, raw, says, user

@@ -12,9 +12,9 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from data.row import Row
-from data.scenarios import KINDS, Rows, kind_of, request_text, synthesize
-from data.task_service import TASK_TOOLS, TaskService
-from data.wording import HELD_OUT_TITLES, TRAIN_TITLES
+from data.task_api.scenarios import KINDS, Rows, kind_of, request_text, synthesize
+from data.task_api.service import TASK_TOOLS, TaskService
+from data.task_api.wording import HELD_OUT_TITLES, TRAIN_TITLES
 
 SCHEMAS = {tool["function"]["name"]: tool["function"]["parameters"] for tool in TASK_TOOLS}
 

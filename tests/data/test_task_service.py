@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from data import task_service, transcript
-from data.task_service import TASK_TOOLS, TaskService
-from data.user_error import UserError
-from data.wording import TRAIN_TITLES
-from data.workspace import (
+from data.task_api import service, transcript
+from data.task_api.service import TASK_TOOLS, TaskService
+from data.task_api.wording import TRAIN_TITLES
+from data.task_api.workspace import (
     Task,
     draw_tasks,
     numbered_tasks,
@@ -20,6 +19,7 @@ from data.workspace import (
     render_numbered,
     render_today,
 )
+from data.user_error import UserError
 
 TODAY = date(2026, 3, 14)
 PLUMBER = Task("T-204", "Call the plumber", "2026-03-17", "high", "open")
@@ -140,4 +140,4 @@ def test_a_task_that_would_not_be_read_back_is_never_written() -> None:
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    assert [doctest.testmod(module).failed for module in (task_service, transcript)] == [0, 0]
+    assert [doctest.testmod(module).failed for module in (service, transcript)] == [0, 0]

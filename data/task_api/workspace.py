@@ -17,8 +17,8 @@ from random import Random
 from typing import Any, Literal, NamedTuple
 
 from data.row import JsonObject
+from data.task_api.wording import HELD_OUT_TITLES, TRAIN_TITLES, WEEKDAYS
 from data.user_error import UserError
-from data.wording import HELD_OUT_TITLES, TRAIN_TITLES, WEEKDAYS
 
 Priority = Literal["low", "medium", "high"]
 Status = Literal["open", "done"]

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterator
 
-from data.argument_rules import argument_faults, broken_schema
 from data.conversation import arguments_object
-from data.findings import Fault
 from data.row import Message, Row, ToolCall
-from data.text_rules import PARSER_TAGS, arguments_text
+from data.rules.arguments import argument_faults, broken_schema
+from data.rules.findings import Fault
+from data.rules.text import PARSER_TAGS, arguments_text
 from data.user_error import UserError
 
 

@@ -4,7 +4,7 @@ import json
 from typing import NamedTuple
 
 from data.row import JsonObject
-from data.task_service import TASK_TOOLS, TaskService
+from data.task_api.service import TASK_TOOLS, TaskService
 
 
 class Call(NamedTuple):

@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from data.findings import Fault
 from data.row import BRANCHES, JsonObject
+from data.rules.findings import Fault
 
 INPUT = 'input must be an object with "messages"'
 FIX = "see the row format in the README"

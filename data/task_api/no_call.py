@@ -2,10 +2,10 @@
 
 from random import Random
 
-from data.calling_scenarios import new_task
 from data.row import JsonObject
-from data.scene import Scene, Setting
-from data.small_talk import (
+from data.task_api.calling import new_task
+from data.task_api.scene import Scene, Setting
+from data.task_api.small_talk import (
     ASK_BACK_TOPICS,
     ASK_DUE,
     ASK_NEW_ID,
@@ -16,8 +16,8 @@ from data.small_talk import (
     NO_CALL_TOPICS,
     Topic,
 )
-from data.wording import lower_first
-from data.workspace import Task
+from data.task_api.wording import lower_first
+from data.task_api.workspace import Task
 
 
 def _off_topic(rng: Random, setting: Setting) -> JsonObject:

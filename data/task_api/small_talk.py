@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from data.wording import Bank
+from data.task_api.wording import Bank
 
 CITIES = (
     *("Oslo", "Porto", "Leeds", "Ghent", "Lyon", "Riga", "Bilbao", "Gdansk", "Nantes", "Quito"),

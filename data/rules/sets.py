@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data.conversation import calls_of, conversation
-from data.findings import Fault, Finding, place
 from data.near_duplicates import near_duplicates
 from data.reading import NumberedRow
-from data.severities import RuleSeverities
+from data.rules.findings import Fault, Finding, place
+from data.rules.severities import RuleSeverities
 
 
 class Placed(NamedTuple):

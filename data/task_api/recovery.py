@@ -5,11 +5,11 @@ The failed call is context (`weight` 0): a model must learn to mend such a call,
 
 from random import Random
 
-from data import wording
-from data.calling_scenarios import changed_task, new_task, new_task_with
 from data.row import JsonObject
-from data.scene import Ref, Scene, Setting
-from data.transcript import Call
+from data.task_api import wording
+from data.task_api.calling import changed_task, new_task, new_task_with
+from data.task_api.scene import Ref, Scene, Setting
+from data.task_api.transcript import Call
 
 # Argument names that models make up, beside the real ones; the error lists the real ones.
 _MADE_UP_NAMES = {"title": ("name", "task"), "task_id": ("id", "task"), "due_date": ("due", "deadline")}

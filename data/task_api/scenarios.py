@@ -14,9 +14,9 @@ from itertools import count, cycle
 from random import Random
 from typing import Literal, NamedTuple, get_args
 
-from data import calling_scenarios, no_call_scenarios, recovery_scenarios
 from data.row import JsonObject
-from data.scene import Level, Setting
+from data.task_api import calling, no_call, recovery
+from data.task_api.scene import Level, Setting
 
 Kind = Literal["single", "recovery", "multi_step", "no_call"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -40,16 +40,16 @@ _KIND_CYCLE: tuple[Kind, ...] = (
 Scenario = Callable[[Random, Setting], JsonObject]
 _SCENARIOS: dict[Level, dict[Kind, tuple[Scenario, ...]]] = {
     "basic": {
-        "single": calling_scenarios.BASIC_SINGLE,
-        "recovery": recovery_scenarios.BASIC_RECOVERY,
-        "multi_step": calling_scenarios.BASIC_MULTI_STEP,
-        "no_call": no_call_scenarios.BASIC_NO_CALL,
+        "single": calling.BASIC_SINGLE,
+        "recovery": recovery.BASIC_RECOVERY,
+        "multi_step": calling.BASIC_MULTI_STEP,
+        "no_call": no_call.BASIC_NO_CALL,
     },
     "full": {
-        "single": calling_scenarios.SINGLE,
-        "recovery": recovery_scenarios.RECOVERY,
-        "multi_step": calling_scenarios.MULTI_STEP,
-        "no_call": no_call_scenarios.NO_CALL,
+        "single": calling.SINGLE,
+        "recovery": recovery.RECOVERY,
+        "multi_step": calling.MULTI_STEP,
+        "no_call": no_call.NO_CALL,
     },
 }
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from data.conversation import conversation
-from data.findings import Fault
 from data.preference_row import PreferenceRow
 from data.row import JsonObject, Message, Row
-from data.rules import row_faults
+from data.rules.findings import Fault
+from data.rules.rows import row_faults
 
 OUTPUTS = ("preferred_output", "non_preferred_output")
 OLDER_NAMES = {"preferred_completion": "preferred_output", "non_preferred_completion": "non_preferred_output"}

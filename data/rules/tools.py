@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator
 
-from data.argument_rules import broken_schema, loose_object
-from data.findings import Fault
 from data.row import Row
+from data.rules.arguments import broken_schema, loose_object
+from data.rules.findings import Fault
 
 
 def tool_faults(row: Row) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data.row import JsonObject
-from data.severities import RuleSeverities, Severity
+from data.rules.severities import RuleSeverities, Severity
 
 MAX_REASON = 400  # a schema's fault may quote a whole document
 

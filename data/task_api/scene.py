@@ -7,10 +7,10 @@ from random import Random
 from typing import Literal, NamedTuple
 
 from data.row import JsonObject
-from data.small_talk import CITIES, PEOPLE
-from data.transcript import Call, Transcript, describe_result
-from data.wording import EXTRA_DUE, EXTRA_PRIORITY, HELD_OUT_TITLES, PERSONAS, TRAIN_TITLES, Bank
-from data.workspace import (
+from data.task_api.small_talk import CITIES, PEOPLE
+from data.task_api.transcript import Call, Transcript, describe_result
+from data.task_api.wording import EXTRA_DUE, EXTRA_PRIORITY, HELD_OUT_TITLES, PERSONAS, TRAIN_TITLES, Bank
+from data.task_api.workspace import (
     PRIORITIES,
     Task,
     Weekdays,

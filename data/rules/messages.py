@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from data.conversation import content_text
-from data.findings import Fault
 from data.row import Message, RefusalPart, Row
+from data.rules.findings import Fault
 
 
 def message_faults(row: Row) -> Iterator[Fault]:

@@ -9,9 +9,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 
-from data.findings import Fault
-from data.formats import FORMATS
 from data.row import JsonObject
+from data.rules.findings import Fault
+from data.rules.formats import FORMATS
 
 NULL_FIX = "leave the key out; table libraries fill nulls in"
 # Beside one of these, keys that `properties` does not list may be meant.

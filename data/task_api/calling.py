@@ -2,11 +2,11 @@
 
 from random import Random
 
-from data import wording
 from data.row import JsonObject
-from data.scene import Ref, Scene, Setting
-from data.transcript import Call
-from data.workspace import PRIORITIES, Task
+from data.task_api import wording
+from data.task_api.scene import Ref, Scene, Setting
+from data.task_api.transcript import Call
+from data.task_api.workspace import PRIORITIES, Task
 
 _LOOK_UP = Call("list_tasks", {"status": "open"})
 

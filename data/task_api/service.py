@@ -16,7 +16,7 @@ from typing import Any, Self
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from data.row import JsonObject
-from data.workspace import Task, parse_workspace
+from data.task_api.workspace import Task, parse_workspace
 
 _TASK_ID = {"type": "string", "pattern": "^T-[0-9]{3,}$"}
 _TITLE = {"type": "string", "minLength": 1, "description": "As the user wrote it"}

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 
 from data.conversation import arguments_object, content_text
-from data.findings import Fault
 from data.row import Row, ToolCall
+from data.rules.findings import Fault
 from data.user_error import UserError
 
 # The hermes parser looks for these in what the model writes: inside a call they would cut it.
