@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from data.task_api import service, transcript
+import data.task_api.service as service_module
+import data.task_api.transcript as transcript_module
 from data.task_api.service import TASK_TOOLS, TaskService
 from data.task_api.wording import TRAIN_TITLES
 from data.task_api.workspace import (
@@ -140,4 +141,4 @@ def test_a_task_that_would_not_be_read_back_is_never_written() -> None:
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    assert [doctest.testmod(module).failed for module in (service, transcript)] == [0, 0]
+    assert [doctest.testmod(module).failed for module in (service_module, transcript_module)] == [0, 0]
