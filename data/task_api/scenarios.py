@@ -37,6 +37,7 @@ _KIND_CYCLE: tuple[Kind, ...] = (
         "no_call",
     ),
 )
+TRIES_FOR_NEW_WORDS = 40
 Scenario = Callable[[Random, Setting], JsonObject]
 _SCENARIOS: dict[Level, dict[Kind, tuple[Scenario, ...]]] = {
     "basic": {
@@ -84,18 +85,25 @@ def request_text(row: JsonObject) -> str:
 def _play(n_rows: int, setting: Setting, seed: int, taken: frozenset[str]) -> list[JsonObject]:
     turns = {kind: cycle(scenarios) for kind, scenarios in _SCENARIOS[setting.level].items()}
     kinds = cycle(_KIND_CYCLE)
-    return [_new_row(next(turns[next(kinds)]), setting, f"{seed}/{setting.split}/{i}", taken) for i in range(n_rows)]
+    rows: list[JsonObject] = []
+    said: set[str] = set()
+    for i in range(n_rows):
+        rows.append(_new_row(next(turns[next(kinds)]), setting, f"{seed}/{setting.split}/{i}", taken, said))
+        said.add(request_text(rows[-1]))
+    return rows
 
 
-def _new_row(scenario: Scenario, setting: Setting, name: str, taken: frozenset[str]) -> JsonObject:
-    """Played again under another name when its request is the other split's.
+def _new_row(scenario: Scenario, setting: Setting, name: str, taken: frozenset[str], said: set[str]) -> JsonObject:
+    """Played again under another name when its request is the other split's, or `said` already in its own: a held-out
+    request asked twice would count twice. Some scenarios have few requests, so after some tries it may be said again.
 
     A string seeds Random by its bytes, so a row is the same in every process whatever PYTHONHASHSEED is.
     """
     for attempt in count():
         row = scenario(Random(f"{name}/{attempt}" if attempt else name), setting)
         text = request_text(row)
-        if text not in taken and (setting.level == "full" or _is_for_test(text) == (setting.split == "test")):
+        is_ours = text not in taken and (setting.level == "full" or _is_for_test(text) == (setting.split == "test"))
+        if is_ours and (text not in said or attempt > TRIES_FOR_NEW_WORDS):
             return row
     raise AssertionError("count() never ends")
 

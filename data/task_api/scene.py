@@ -143,7 +143,7 @@ class Scene:
             when = self.when()
             words += self.choose(*EXTRA_DUE).format(when=when.words)
             arguments["due_date"] = when.due_date
-        if self.rng.random() < 0.4:
+        if self.rng.random() < (0.55 if self.is_basic else 0.4):
             arguments["priority"] = self.priority()
             words += self.choose(*EXTRA_PRIORITY).format(priority=arguments["priority"])
         return words, arguments

@@ -6,11 +6,15 @@ from data.task_api.wording import Bank
 
 CITIES = (
     *("Oslo", "Porto", "Leeds", "Ghent", "Lyon", "Riga", "Bilbao", "Gdansk", "Nantes", "Quito"),
+    *("Lima", "Fes", "Basel", "Hobart", "Seoul", "Tampa", "Delft", "Cusco", "Split", "Nairobi"),
     *("Turin", "Graz", "Cork", "Bergen", "Malaga", "Tartu", "Zadar", "Perth", "Kyoto", "Dakar"),
+    *("Izmir", "Lagos", "Bruges", "Osaka", "Denver", "Leipzig", "Galway", "Pune", "Trieste", "Utrecht"),
 )
 PEOPLE = (
     *("Ines", "Marek", "Yusuf", "Priya", "Amara", "Jonas", "Mei", "Rafael", "Sofia", "Dmitri"),
+    *("Ivo", "Salma", "Pedro", "Greta", "Anil", "Chloe", "Tariq", "Ewa", "Hugo", "Naledi"),
     *("Hanna", "Tomas", "Wanjiru", "Leo", "Kenji", "Fatima", "Oscar", "Lucia", "Bram", "Noor"),
+    *("Carla", "Emeka", "Sanna", "Viktor", "Leila", "Paulo", "Astrid", "Rohan", "Milena", "Otis"),
 )
 
 

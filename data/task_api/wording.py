@@ -153,11 +153,11 @@ LISTINGS: tuple[tuple[str, dict[str, str]], ...] = (
     ("all my tasks", {}),
     ("my open tasks", {"status": "open"}),
     ("my done tasks", {"status": "done"}),
-    ("my high-priority tasks", {"priority": "high"}),
-    ("my low-priority tasks", {"priority": "low"}),
-    ("my open high-priority tasks", {"status": "open", "priority": "high"}),
-    ("my open medium-priority tasks", {"status": "open", "priority": "medium"}),
-    ("my done low-priority tasks", {"status": "done", "priority": "low"}),
+    *((f"my {priority}-priority tasks", {"priority": priority}) for priority in ("high", "medium", "low")),
+    *(
+        (f"my {status} {priority}-priority tasks", {"status": status, "priority": priority})
+        for status, priority in product(("open", "done"), ("high", "medium", "low"))
+    ),
 )
 COMPLETE_TWO = Bank(
     ("Complete {ref} and {ref2}.", "Mark {ref} and {ref2} as done.", "I finished both {ref} and {ref2}."),
