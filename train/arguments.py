@@ -10,7 +10,7 @@ from trl import SFTConfig
 
 from data.settings import unknown_key_fix
 from data.user_error import UserError
-from train.settings import TrainRecipe
+from train.settings import QuantizationSection, TrainRecipe
 
 LORA_DEFAULTS = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 SFT_DEFAULTS = {
@@ -60,9 +60,11 @@ def sft_config(recipe: TrainRecipe) -> SFTConfig:
 
 
 def quantization_config(recipe: TrainRecipe) -> BitsAndBytesConfig | None:
-    if recipe.quantization is None:
-        return None
-    return BitsAndBytesConfig(bnb_4bit_compute_dtype=torch.bfloat16, **recipe.quantization.model_dump())
+    return four_bit(recipe.quantization, torch.bfloat16) if recipe.quantization else None
+
+
+def four_bit(section: QuantizationSection, compute_dtype: torch.dtype) -> BitsAndBytesConfig:
+    return BitsAndBytesConfig(bnb_4bit_compute_dtype=compute_dtype, **section.model_dump())
 
 
 def _require_known(section: str, values: dict[str, Any], cls: Any) -> None:

@@ -30,7 +30,12 @@ class MergeSection(Section):
     positions. The default is what computing the same adapter in bf16 instead of fp32 moved a logit by."""
     min_agreement: float = Field(default=0.99, gt=0, le=1)
     """Smallest allowed share of trained positions where both models put the same token first."""
+    max_loss_difference: float = Field(default=0.01, gt=0)
+    """Largest allowed difference of the mean loss of a trained token, in nats."""
     check_rows: int = Field(default=8, gt=0)
+    quantized_base: bool = True
+    """QLoRA: add the adapter to the 4-bit values it was trained on. False adds it to the base's own weights, which
+    are closer to the base but are not what was trained."""
 
 
 class TrainRecipe(Section):

@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, 
 from data.template import load_template
 from data.user_error import UserError
 from train.arguments import lora_config
-from train.merging import fold
+from train.deltas import Combination
+from train.merge_check import load_combined
 from train.settings import TrainRecipe
 from train.shared_prefix import ATTENTION, SharedPrefixCollator, labelled_logits
 from train.traps import (
@@ -82,10 +83,13 @@ def test_never_trained_header_and_end_tokens_are_found_and_given_to_peft(smollm2
 
 
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
-def test_trained_token_rows_get_gradients_from_our_loss_and_survive_the_merge(smollm2: Path, tied: bool) -> None:
+def test_trained_token_rows_get_gradients_from_our_loss_and_survive_the_merge(
+    smollm2: Path, tmp_path: Path, tied: bool
+) -> None:
     config = LlamaConfig(**json.loads((smollm2 / "config.json").read_text()) | {"tie_word_embeddings": tied})
     torch.manual_seed(0)
     model, tokenizer = LlamaForCausalLM(config).float(), tokenizer_of(smollm2)
+    model.save_pretrained(tmp_path / "base")
     end = tokenizer.eos_token_id
     indices = trainable_token_indices(model, tokenizer, ["<|im_end|>"], share_prefix=True)
     section = {"target_modules": ["q_proj"], "init_lora_weights": False}
@@ -104,7 +108,9 @@ def test_trained_token_rows_get_gradients_from_our_loss_and_survive_the_merge(sm
             delta.add_(1.0)
     ids = torch.tensor([[5, end, 7]])
     expected = adapted(input_ids=ids).logits
-    torch.testing.assert_close(fold(adapted)(input_ids=ids).logits, expected, atol=1e-4, rtol=1e-4)
+    adapted.save_pretrained(tmp_path / "adapter")
+    combined = load_combined(tmp_path / "base", [tmp_path / "adapter"], Combination("linear", [1.0]))
+    torch.testing.assert_close(combined(input_ids=ids).logits, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_model_with_nothing_to_train_is_refused(smollm2: Path) -> None:

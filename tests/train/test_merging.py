@@ -1,0 +1,175 @@
+"""Merging shard by shard: equal to PEFT's own merge, in the memory of one shard, into what was trained."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils.merge_utils import ties
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM
+
+from data.user_error import UserError
+from tests.conftest import ROOT
+from train.deltas import AdapterDeltas, Combination
+from train.four_bit import as_quantized, quantized_weights
+from train.merge_check import load_combined
+from train.merging import merge_shards
+from train.settings import QuantizationSection
+
+SUM = Combination("linear", [1.0])
+IDS = torch.tensor([[5, 3, 7, 11, 2]])
+MIB = 2**20
+
+
+def make_base(folder: Path, **changes: Any) -> Path:
+    torch.manual_seed(0)
+    shape = {"vocab_size": 256, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    config = LlamaConfig(**shape | {"num_attention_heads": 2, "num_key_value_heads": 1, "dtype": "bfloat16"} | changes)
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder, max_shard_size="40KB")
+    (folder / "tokenizer.json").write_text("{}")
+    return folder
+
+
+def make_adapter(base: Path, folder: Path, seed: int = 1, **lora: Any) -> Path:
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    config = LoraConfig(**{"r": 4, "lora_alpha": 16, "target_modules": "all-linear", "init_lora_weights": False} | lora)
+    get_peft_model(model, config).save_pretrained(folder)
+    return folder
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return {key: tensor for shard in folder.glob("*.safetensors") for key, tensor in load_file(shard).items()}
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return make_base(tmp_path / "base")
+
+
+@pytest.mark.parametrize(
+    "lora",
+    [
+        {},
+        {"use_rslora": True},
+        {"rank_pattern": {"q_proj": 8}, "alpha_pattern": {"layers.1.mlp.up_proj": 3}},
+        {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]},
+        {"target_modules": ["v_proj"], "trainable_token_indices": {"embed_tokens": [3, 7]}},
+    ],
+    ids=["plain", "rslora", "patterns", "a whole module", "token rows"],
+)
+def test_the_merged_weights_are_those_of_pefts_merge_rounded_once(base: Path, tmp_path: Path, lora: Any) -> None:
+    adapter = make_adapter(base, tmp_path / "adapter", **lora)
+    merge_shards(base, [adapter], tmp_path / "merged", SUM, None)
+    exact = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), adapter)
+    expected = {name: value.to(torch.bfloat16) for name, value in exact.merge_and_unload().state_dict().items()}
+    merged = weights(tmp_path / "merged")
+    assert merged.keys() == expected.keys()
+    assert [name for name in merged if not torch.equal(merged[name], expected[name])] == []
+    assert any(not torch.equal(merged[name], tensor) for name, tensor in weights(base).items())
+
+
+def test_the_folder_keeps_the_shards_and_loads(base: Path, tmp_path: Path) -> None:
+    merge_shards(base, [make_adapter(base, tmp_path / "adapter")], tmp_path / "merged", SUM, None)
+    shards = sorted(path.name for path in base.glob("*.safetensors"))
+    assert len(shards) > 3
+    assert sorted(path.name for path in (tmp_path / "merged").glob("*.safetensors")) == shards
+    assert (tmp_path / "merged" / "tokenizer.json").is_file()
+    model, info = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", output_loading_info=True)
+    assert model.dtype == torch.bfloat16
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+
+
+def test_merging_takes_the_memory_of_one_shard(tmp_path: Path) -> None:
+    shape = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 16, "num_attention_heads": 8}
+    config = LlamaConfig(vocab_size=256, num_key_value_heads=8, dtype="bfloat16", **shape)
+    base = tmp_path / "base"
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(base, max_shard_size="64MB")
+    make_adapter(base, tmp_path / "adapter")
+    total = sum(path.stat().st_size for path in base.glob("*.safetensors"))
+    largest = max(path.stat().st_size for path in base.glob("*.safetensors"))
+    assert total > 400 * MIB and largest < 70 * MIB
+    code = (
+        "import resource, sys; from pathlib import Path; from train.deltas import Combination;"
+        "from train.merging import merge_shards; peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "before = peak(); folder = Path(sys.argv[1]);"
+        "merge_shards(folder / 'base', [folder / 'adapter'], folder / 'merged', Combination('linear', [1.0]), None);"
+        "print((peak() - before) * 1024)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True)
+    # The shard as it is read and as it is written, one weight and its delta in fp32, and the adapter.
+    assert int(run.stdout) < 2 * largest + 100 * MIB < total / 2
+
+
+def test_a_weighted_sum_of_adapters_is_pefts_exact_one(base: Path, tmp_path: Path) -> None:
+    first, second = (make_adapter(base, tmp_path / name, seed) for seed, name in enumerate(("first", "second"), 1))
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), first, "first")
+    model.load_adapter(second, "second")
+    model.add_weighted_adapter(["first", "second"], [0.7, 0.3], "both", combination_type="cat")
+    model.set_adapter("both")
+    combined = load_combined(base, [first, second], Combination("linear", [0.7, 0.3]))
+    torch.testing.assert_close(combined(IDS).logits, model(IDS).logits, atol=1e-4, rtol=1e-4)
+
+
+def test_ties_and_dare_combine_the_deltas_of_each_weight(base: Path, tmp_path: Path) -> None:
+    adapters = [make_adapter(base, tmp_path / str(seed), seed) for seed in (1, 2)]
+    key = "model.layers.0.self_attn.q_proj.weight"
+    weight = weights(base)[key].float()
+    deltas = [AdapterDeltas(adapter).of(key, weight) for adapter in adapters]
+    merge_shards(base, adapters, tmp_path / "ties", Combination("ties", [1.0, 1.0], 0.3), None)
+    expected = weight + ties(deltas, torch.tensor([1.0, 1.0]), density=0.3)
+    assert torch.equal(weights(tmp_path / "ties")[key], expected.to(torch.bfloat16))
+    for name in ("dare", "again"):
+        merge_shards(base, adapters, tmp_path / name, Combination("dare_linear", [1.0, 1.0], 0.3), None)
+    first, again = weights(tmp_path / "dare"), weights(tmp_path / "again")
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    # A random 30 % of each delta is kept: about half of all values are then changed by neither.
+    changed = (first[key] != weights(base)[key]).float().mean()
+    assert 0.4 < changed < 0.6
+
+
+def test_a_qlora_merge_is_the_4_bit_model_that_was_trained(tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base")
+    adapter = make_adapter(base, tmp_path / "adapter", lora_alpha=1)
+    section = QuantizationSection()
+    four_bit = BitsAndBytesConfig(bnb_4bit_compute_dtype=torch.float32, **section.model_dump())
+    trained = AutoModelForCausalLM.from_pretrained(base, quantization_config=four_bit, dtype=torch.float32)
+    expected = PeftModel.from_pretrained(trained, adapter)(IDS).logits
+    assert quantized_weights(base) == {name for name in weights(base) if "_proj" in name}
+
+    def difference(name: str, quantization: QuantizationSection | None) -> float:
+        merge_shards(base, [adapter], tmp_path / name, SUM, quantization)
+        merged = AutoModelForCausalLM.from_pretrained(tmp_path / name, dtype=torch.float32)
+        return (merged(IDS).logits - expected).abs().max().item()
+
+    into_four_bit, into_base = difference("quantized", section), difference("plain", None)
+    assert into_four_bit < into_base / 4
+    combined = load_combined(base, [adapter], SUM, section)
+    torch.testing.assert_close(combined(IDS).logits, expected, atol=1e-2, rtol=1e-2)
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert not torch.equal(as_quantized(weights(base)[name], section), weights(base)[name])
+
+
+def test_what_cannot_be_merged_is_refused_in_words(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no adapter here"):
+        AdapterDeltas(tmp_path)
+    with pytest.raises(UserError, match="DoRA adapters cannot be merged here"):
+        AdapterDeltas(make_adapter(base, tmp_path / "dora", use_dora=True))
+    deeper = make_base(tmp_path / "deeper", num_hidden_layers=3)
+    adapter = make_adapter(deeper, tmp_path / "adapter")
+    with pytest.raises(UserError, match=r"changes 7 weights that .* does not have, model\.layers\.2"):
+        merge_shards(base, [adapter], tmp_path / "merged", SUM, None)
+    assert not (tmp_path / "merged").exists()
+
+
+def test_an_index_that_lies_beside_the_shards_names_them(base: Path, tmp_path: Path) -> None:
+    merge_shards(base, [make_adapter(base, tmp_path / "adapter")], tmp_path / "merged", SUM, None)
+    index = json.loads((tmp_path / "merged" / "model.safetensors.index.json").read_text())
+    stored = sum(tensor.nbytes for tensor in weights(tmp_path / "merged").values())
+    assert index["metadata"]["total_size"] == stored
+    assert set(index["weight_map"]) == set(weights(tmp_path / "merged"))
