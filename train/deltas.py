@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from peft import LoraConfig
-from peft.utils.other import get_pattern_key
 from peft.utils.merge_utils import dare_linear, dare_ties, task_arithmetic, ties
+from peft.utils.other import get_pattern_key
 from safetensors import safe_open
 
 from data.user_error import UserError
