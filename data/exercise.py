@@ -34,7 +34,7 @@ from data.user_error import UserError, run_program
 from data.whole_file import write_whole
 
 _TEACHER_SETTINGS = (
-    *("concurrency", "temperature", "max_tokens", "timeout_s", "max_retries"),
+    *("concurrency", "temperature", "max_tokens", "extra_body", "timeout_s", "max_retries"),
     *("max_tokens_total", "max_cost", "price_in", "price_out"),
 )
 

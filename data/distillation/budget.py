@@ -22,9 +22,9 @@ class Tokens(NamedTuple):
         return Tokens(self.prompt - other.prompt, self.completion - other.completion)
 
 
-def most_tokens(body: JsonObject) -> Tokens:
+def most_tokens(body: JsonObject, most_completion: int) -> Tokens:
     """The most that an answer can count: no tokenizer makes more tokens than bytes of a text."""
-    return Tokens(len(json.dumps(body, ensure_ascii=False).encode()) + _TEMPLATE_TOKENS, body["max_tokens"])
+    return Tokens(len(json.dumps(body, ensure_ascii=False).encode()) + _TEMPLATE_TOKENS, most_completion)
 
 
 class Budget:

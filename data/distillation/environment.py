@@ -20,7 +20,7 @@ class Environment(Protocol):
 def new_environment(name: EnvironmentName, row: Row) -> Environment:
     """The environment as the row's messages leave it. Raises UserError when they do not say what it starts from."""
     if name == "mock":
-        return MockService([tool.model_dump(exclude_none=True) for tool in row.tools or []])
+        return MockService([tool.model_dump(exclude_unset=True) for tool in row.tools or []])
     service = TaskService.from_system_text(
         "\n".join(content_text(message.content) for message in row.messages if message.role in ("system", "developer"))
     )

@@ -1,12 +1,18 @@
 """The settings of `data.distill`; each field is an option of the same name."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from data.row import JsonObject
 from data.settings import Section
+from data.strict_json import load_json
 
 EnvironmentName = Literal["mock", "task_service"]
+
+
+def _object(value: Any) -> Any:
+    return load_json(value) if isinstance(value, str) else value
 
 
 class DistillSection(Section):
@@ -22,6 +28,9 @@ class DistillSection(Section):
     """Answers of the teacher in one sample, of which the last must be plain text."""
     max_tokens: int = Field(default=1024, gt=0)
     """For one answer."""
+    extra_body: Annotated[JsonObject, BeforeValidator(_object)] = {}
+    """JSON object laid over every request; null takes a key out. For models that refuse the usual ones:
+    {"temperature": null, "max_tokens": null, "max_completion_tokens": 4096}."""
     concurrency: int = Field(default=8, gt=0)
     """Samples played at a time."""
     timeout_s: float = Field(default=120.0, gt=0)
@@ -46,4 +55,18 @@ class DistillSection(Section):
                 f"--temperature 0 makes the {self.samples} samples of --samples alike, so that their agreement says"
                 " nothing: raise the one, or set the other to 1"
             )
+        if (self.max_tokens_total or self.max_cost) and not self.most_completion_tokens:
+            raise ValueError(
+                "--extra-body takes max_tokens out, and a budget needs it: give max_completion_tokens instead"
+            )
         return self
+
+    def over(self, request: JsonObject) -> JsonObject:
+        """The request with `extra_body` laid over it."""
+        return {key: value for key, value in (request | self.extra_body).items() if value is not None}
+
+    @property
+    def most_completion_tokens(self) -> int:
+        """The limit that each request carries; 0 where it carries none."""
+        limits = self.over({"max_tokens": self.max_tokens})
+        return int(limits.get("max_completion_tokens") or limits.get("max_tokens") or 0)

@@ -46,6 +46,7 @@ class Teacher:
         # Without tools the API refuses any tool_choice.
         tool_choice = {"tool_choice": "auto"} if "tools" in request else {}
         body = {"model": self._model, **request, **tool_choice, **sampling, "seed": settings.seed + sample}
+        body = settings.over(body)
         key = request_key(body)
         if key not in self._journal.answers:
             self._journal.add(await self._pay_for(body, key))
@@ -54,7 +55,7 @@ class Teacher:
     async def _pay_for(self, body: dict[str, Any], key: str) -> Recorded:
         if self._failures_in_a_row >= max(_GIVE_UP_AFTER, 2 * self._settings.concurrency):
             raise UnansweredError(f"not asked: {self._failures_in_a_row} failures in a row before it")
-        most = most_tokens(body)
+        most = most_tokens(body, self._settings.most_completion_tokens)
         if not await self._budget.reserve(most):
             raise UnansweredError("the budget is spent")
         used = Tokens()
@@ -69,7 +70,11 @@ class Teacher:
     async def _post(self, body: dict[str, Any]) -> Completion:
         """The SDK retries connection faults, timeouts, 408, 409, 429 and 5xx, heeding Retry-After up to two minutes."""
         try:
-            raw = await self._client.chat.completions.with_raw_response.create(**body)
+            # What the SDK does not know goes in extra_body, and it sends that as it is.
+            rest = {key: value for key, value in body.items() if key not in ("model", "messages")}
+            raw = await self._client.chat.completions.with_raw_response.create(
+                model=body["model"], messages=body["messages"], extra_body=rest
+            )
             completion = read_completion(raw.http_response.content)
         except openai.APIStatusError as error:
             reason = f"HTTP {error.status_code}: {' '.join(error.response.text.split())[:200]}"

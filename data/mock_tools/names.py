@@ -2,7 +2,8 @@
 
 import re
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
+# Unicode letters other than A-Z count as small ones.
+_WORDS = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 _ID_WORDS = {"id", "uuid", "code", "number", "key", "token", "reference", "ref"}
 
 

@@ -137,8 +137,8 @@ class _Draw:
             return text
         if (example := self._example(schema, "string")) is not None:
             return str(example)
-        if subject := subject_of(name):
-            text = id_text(subject, self._rng)
+        if words[-1] == "id" or subject_of(name):
+            text = id_text(subject_of(name) or ["id"], self._rng)
         else:
             text = formatted(format_for(words), self._rng) or plain_words(words, self._rng)
         least, most = schema.get("minLength", 0), schema.get("maxLength", 200)

@@ -4,7 +4,7 @@ import re
 from random import Random
 
 # "(e.g., USA, UK, Canada)", "e.g. 100", "for example: red, green"
-_EXAMPLES = re.compile(r"(?:e\.\s?g\.?|for example|such as|like)[,:]?\s+([^()]+?)(?:\)|\. |\.?$)", re.IGNORECASE)
+_EXAMPLES = re.compile(r"(?:e\.\s?g\.?|for example|such as)[,:]?\s+([^()]+?)(?:\)|\. |\.?$)", re.IGNORECASE)
 _SPLIT = re.compile(r",\s*(?:or\s+|and\s+)?|\s+or\s+|\s+and\s+")
 _MOST_WORDS = 4  # of an example; more is a sentence
 

@@ -69,7 +69,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
         assert run(teacher.base_url, requests, whole / "rows.jsonl", model="two_of_three").returncode == 0
         assert sum(teacher.asked.values()) == 90
         teacher.asked.clear()
-        process = subprocess.Popen(command(teacher.base_url, requests, killed / "rows.jsonl", model="two_of_three"))
+        words = command(teacher.base_url, requests, killed / "rows.jsonl", model="two_of_three")
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         journal = killed / "rows.answers.jsonl"
         deadline = time.monotonic() + 30
         while not journal.exists() or len(lines(journal)) < 20:

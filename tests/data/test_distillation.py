@@ -4,16 +4,18 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from data.conversation import conversation
 from data.distillation.answer_journal import open_journal
 from data.distillation.budget import most_tokens
 from data.distillation.playing import EndpointAddress, Played, play_all
 from data.distillation.request_file import read_requests
 from data.distillation.selection import Choice, choose
 from data.distillation.settings import DistillSection
-from data.row import JsonObject
+from data.row import JsonObject, Row
 from data.task_api.scenarios import synthesize
 from data.task_api.service import TASK_TOOLS
 from data.user_error import UserError
@@ -148,11 +150,11 @@ def test_a_dead_endpoint_is_not_asked_for_every_sample(tmp_path: Path) -> None:
 
 def oracle(rows: list[JsonObject]) -> Behaviour:
     """Answers each request as the row from which it was taken."""
-    by_request = {json.dumps(_request(row)["messages"]): row for row in rows}
+    by_request = {json.dumps(_request(row)["messages"], sort_keys=True): row for row in rows}
 
     def answer(body: JsonObject, _: int) -> JsonObject:
         last = max(index for index, message in enumerate(body["messages"]) if message["role"] == "user")
-        row = by_request[json.dumps(body["messages"][: last + 1])]
+        row = by_request[json.dumps(body["messages"][: last + 1], sort_keys=True)]
         said = [message for message in row["messages"][last + 1 :] if message["role"] == "assistant"][num_turns(body)]
         calls = [(call["function"]["name"], call["function"]["arguments"]) for call in said.get("tool_calls", ())]
         return completion(said["content"], *calls)
@@ -260,16 +262,31 @@ def test_a_repeated_request_is_asked_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"max_cost": 1}, "--price-in"), ({"temperature": 0}, "--temperature 0"), ({"samples": 0}, "greater than 0")],
+    [
+        ({"extra_body": '{"max_tokens": null}', "max_cost": 1, "price_in": 1, "price_out": 1}, "max_completion_tokens"),
+        ({"extra_body": "[1]"}, "valid dictionary"),
+        ({"max_cost": 1}, "--price-in"),
+        ({"temperature": 0}, "--temperature 0"),
+        ({"samples": 0}, "greater than 0"),
+    ],
 )
 def test_settings_that_do_not_fit_together_are_refused(settings: JsonObject, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DistillSection.model_validate(settings)
 
 
-def test_no_real_tokenizer_makes_more_tokens_than_are_set_aside(chatml: object, llama: object) -> None:
+def test_keys_of_a_request_are_replaced_and_taken_out(tmp_path: Path) -> None:
+    body = '{"temperature": null, "max_tokens": null, "max_completion_tokens": 7, "top_k": 3}'
+    with scripted_teacher() as teacher:
+        distil(tmp_path, teacher, "no_call", extra_body=body, samples=1)
+        (asked,) = map(json.loads, teacher.asked)
+    assert set(asked) == {"model", "messages", "tools", "tool_choice", "seed", "max_completion_tokens", "top_k"}
+
+
+def test_no_real_tokenizer_makes_more_tokens_than_are_set_aside(chatml: Any, llama: Any) -> None:
     for row in synthesize(20, 1, seed=1).train:
-        body = {**_request(row), "max_tokens": 10}
+        request = _request(row)
+        talk = conversation(Row.model_validate(request))
         for tokenizer in (chatml, llama):
-            ids = tokenizer.apply_chat_template(body["messages"], tools=body["tools"], tokenize=True)  # type: ignore[attr-defined]
-            assert len(ids["input_ids"]) <= most_tokens(body).prompt
+            ids = tokenizer.apply_chat_template(talk.messages, tools=talk.tools, return_dict=True)["input_ids"]
+            assert len(ids) <= most_tokens(request, 10).prompt

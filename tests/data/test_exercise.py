@@ -40,7 +40,7 @@ def make(tools: list[JsonObject], num_rows: int = 40, seed: int = 7) -> Made:
 
 
 def assert_calls_follow(row: JsonObject) -> None:
-    """Trained calls satisfy their schemas, and all their values stand in the user's words or in a result before them."""
+    """Trained calls satisfy their schemas; their values stand in the user's words or in a result before them."""
     schemas = {tool["function"]["name"]: tool["function"].get("parameters") or {} for tool in row["tools"]}
     known = ""
     for message in row["messages"]:
