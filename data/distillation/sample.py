@@ -1,7 +1,8 @@
 """One sample: a request played to its end, the teacher's calls executed and their results given back."""
 
 import json
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from data.chat_completion import Completion, ToolCall
 from data.chat_request import chat_request
@@ -130,7 +131,7 @@ class _Talk:
         return base | {"messages": base["messages"] + said}
 
 
-def _new_ids(messages: list[JsonObject]) -> Any:
+def _new_ids(messages: list[JsonObject]) -> Iterator[str]:
     taken = {call["id"] for message in messages for call in message.get("tool_calls") or ()}
     return (name for number in range(1, 10**6) if (name := f"call_{number}") not in taken)
 

@@ -21,7 +21,7 @@ from data.distillation.sample import Sample
 Criterion = Literal["agree", "executed"]
 
 
-class Choice(NamedTuple):
+class Selection(NamedTuple):
     kept: Sample | None
     criterion: Criterion | None
     left: list[Sample]
@@ -33,15 +33,15 @@ class Choice(NamedTuple):
         return all(sample.cause != "unanswered" for sample in self.left)
 
 
-def choose(samples: list[Sample]) -> Choice:
+def choose(samples: list[Sample]) -> Selection:
     """The first sample of the majority; None where there is none, or samples are still to be played."""
     if any(sample.cause == "unanswered" for sample in samples):
-        return Choice(None, None, samples)
+        return Selection(None, None, samples)
     criteria: dict[Criterion, Callable[[Sample], str | None]] = {"agree": _calls_text, "executed": _state_text}
     for criterion, text_of in criteria.items():
         if majority := _majority(samples, text_of):
-            return Choice(majority[0], criterion, _left(samples, majority))
-    return Choice(None, None, _left(samples, []))
+            return Selection(majority[0], criterion, _left(samples, majority))
+    return Selection(None, None, _left(samples, []))
 
 
 def canonical(value: Any) -> Any:

@@ -64,4 +64,4 @@ def _spoiled(arguments: JsonObject) -> Iterator[JsonObject]:
 
 
 def _fails(scene: Scene, name: str, arguments: JsonObject) -> bool:
-    return scene.service.call(name, arguments).get("error", {}).get("code") == "invalid_arguments"
+    return "error" in scene.service.call(name, arguments)

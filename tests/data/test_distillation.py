@@ -13,7 +13,7 @@ from data.distillation.answer_journal import open_journal
 from data.distillation.budget import most_tokens
 from data.distillation.playing import EndpointAddress, Played, play_all
 from data.distillation.request_file import read_requests
-from data.distillation.selection import Choice, choose
+from data.distillation.selection import Selection, choose
 from data.distillation.settings import DistillSection
 from data.row import JsonObject, Row
 from data.task_api.scenarios import synthesize
@@ -41,12 +41,12 @@ def play(folder: Path, url: str, model: str, requests: list[JsonObject], **setti
         return asyncio.run(play_all(file.requests, address, journal, given, lambda: None))
 
 
-def distil(folder: Path, teacher: ScriptedTeacher, model: str, **settings: object) -> Choice:
+def distil(folder: Path, teacher: ScriptedTeacher, model: str, **settings: object) -> Selection:
     (samples,) = play(folder, teacher.base_url, model, ONE, **settings).samples
     return choose(samples)
 
 
-def causes(choice: Choice) -> list[str]:
+def causes(choice: Selection) -> list[str]:
     return [sample.cause for sample in choice.left]
 
 
