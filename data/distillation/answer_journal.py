@@ -36,8 +36,12 @@ class AnswerJournal:
 
     def add(self, recorded: Recorded) -> None:
         line = json.dumps(recorded.model_dump(mode="json"))  # ASCII: half a character could not be cut off cleanly
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            fix = "make room, and start the same command again"
+            raise UserError(f"cannot be written: {error.strerror}", where=self._file.name, fix=fix) from error
         self.answers[recorded.key] = recorded
 
 

@@ -8,23 +8,22 @@ _EXAMPLES = re.compile(r"(?:e\.\s?g\.?|for example|such as)[,:]?\s+([^()]+?)(?:\
 _SPLIT = re.compile(r",\s*(?:or\s+|and\s+)?|\s+or\s+|\s+and\s+")
 _MOST_WORDS = 4  # of an example; more is a sentence
 
+_PERSON = {"author", "customer", "user", "username", "person", "recipient", "owner", "first", "last", "full", "patient"}
 _NAMED = {
     ("city", "location", "destination", "origin", "place", "town"): (
         "Lisbon|Oslo|Nairobi|Kyoto|Toronto|Lima|Prague|Hanoi|Dublin|Austin|Ghent|Cape Town|Leeds|Porto|Quito|Riga"
     ),
     ("country", "nationality"): "Portugal|Norway|Kenya|Japan|Canada|Peru|Vietnam|Ireland|Chile|Latvia|Ghana|Nepal",
-    ("name", "author", "customer", "user", "username", "person", "recipient", "owner"): (
+    ("name", *sorted(_PERSON)): (
         "Maria Santos|Ivo Novak|Aiko Tanaka|Omar Haddad|Lena Fischer|Chidi Okafor|Ruth Cohen|Tom Becker|Priya Nair"
         "|Sven Larsen|Ana Lima|Noor Rahman|Pablo Ruiz|Mei Chen|Zoe Martin|Kofi Mensah"
+    ),
+    ("quantity", "amount", "count", "number", "price", "total", "size", "age", "duration"): (
+        "1|2|3|4|5|6|7|8|9|10|12|15|18|20|24|25|30|36|40|48|50|60|75|80|90|100"
     ),
     ("language",): "English|Spanish|French|German|Polish|Japanese|Swahili|Hindi|Portuguese|Dutch",
     ("currency",): "EUR|USD|GBP|JPY|CHF|CAD|SEK|PLN|BRL|INR",
     ("color", "colour"): "red|blue|green|yellow|black|white|orange|purple|grey|teal",
-    ("date", "day", "deadline", "due"): "",
-    ("time", "hour"): "",
-    ("email", "mail"): "",
-    ("phone", "telephone", "mobile"): "",
-    ("url", "link", "website", "uri"): "",
     ("message", "text", "content", "note", "notes", "description", "comment", "body", "reason", "feedback"): (
         "please call me back|the parcel arrived broken|see you on Monday|the printer on floor two is out of paper"
         "|thank you for the quick help|we need two more chairs|the code did not work|running ten minutes late"
@@ -61,7 +60,9 @@ def examples_in(description: str) -> list[str]:
 
 
 def plain_words(words: list[str], rng: Random) -> str:
-    """A value for an argument of this name."""
+    """A value for an argument of this name; a `library_name` is no person's."""
+    if words[1:] and words[-1] == "name" and not _PERSON & set(words):
+        return f"{rng.choice(_PLAIN.split('|'))} {' '.join(words[:-1])}".title()
     for names, values in _NAMED.items():
         if values and set(names) & set(words):
             return rng.choice(values.split("|"))

@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import re
 from random import Random
 
 import pytest
@@ -95,6 +96,16 @@ def test_the_schemas_own_examples_are_used() -> None:
 def test_no_value_is_made_rather_than_a_wrong_one(schema: JsonObject) -> None:
     with pytest.raises(UnmadeError):
         draw_arguments(tool("f", {"value": schema}), Random(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("library_name", r"\w+ Library"), ("userName", r"\w+ \w+"), ("start_date", r"\d{4}-\d\d-\d\d"),
+     ("quantity", r"\d+"), ("id", r"ID-\d{4}"), ("order_id", r"ORD-\d{4}"), ("e_mail", r"\w+@example.com")],
+)  # fmt: skip
+def test_a_plain_text_fits_its_name(name: str, kind: str) -> None:
+    drawn = [draw_arguments(tool("f", {name: TEXT}), Random(seed))[name] for seed in range(20)]
+    assert [re.fullmatch(kind, value) is not None for value in drawn] == [True] * 20, drawn
 
 
 def test_optional_arguments_come_now_and_then() -> None:
