@@ -205,6 +205,23 @@ def test_other_routes_to_the_same_new_state_are_kept_as_executed(tmp_path: Path)
     assert [causes(choice) for choice in choices] == [["spare", "spare"], ["spare", "disagrees"]]
 
 
+def test_a_sample_with_a_failed_call_proves_no_state(tmp_path: Path) -> None:
+    done, missing, looks = ((name, json.dumps(given)) for name, given in (
+        ("complete_task", {"task_id": "T-204"}), ("complete_task", {"task_id": "T-999"}), ("list_tasks", {}),
+    ))  # fmt: skip
+    routes = [[missing, done, looks], [looks, done], [done]]
+
+    def answer(body: JsonObject, _: int) -> JsonObject:
+        calls = routes[body["seed"]][num_turns(body) :]
+        return completion(None, calls[0]) if calls else completion("Done.")
+
+    with scripted_teacher({"stumbles": answer}) as teacher:
+        played = play(tmp_path, teacher.base_url, "stumbles", [_task_request()], environment="task_service")
+    chosen = choose(played.samples[0])
+    assert (chosen.kept and chosen.kept.number, chosen.criterion) == (1, "executed")
+    assert causes(chosen) == ["disagrees", "spare"]
+
+
 def test_mock_tools_prove_no_state(tmp_path: Path) -> None:
     with scripted_teacher({"same": _routes(last="list_tasks")}) as teacher:
         (samples,) = play(tmp_path, teacher.base_url, "same", [_task_request()]).samples

@@ -108,6 +108,19 @@ def test_a_failed_call_has_weight_0_and_its_error_is_every_kind() -> None:
     assert set(codes) == {"invalid_arguments", "not_found", "rate_limit", "timeout"}
 
 
+def test_a_mistyped_id_is_mended_from_the_error() -> None:
+    num_found = 0
+    for exercise in make(ORDER_TOOLS, 200).exercises:
+        error = next((m["content"] for m in exercise.messages if "did you mean" in (m["content"] or "")), None)
+        if error:
+            wrong, right = (arguments["order_id"] for _, arguments in _calls(exercise.messages))
+            assert f"no order id {wrong}; did you mean {right}?" in error
+            asked = next(m["content"] for m in exercise.messages if m["role"] == "user")
+            assert wrong in asked and right not in asked
+            num_found += 1
+    assert num_found > 2
+
+
 def test_no_request_comes_twice_and_personas_change() -> None:
     exercises = make(TASK_TOOLS, 100).exercises
     texts = [next(m["content"] for m in exercise.messages if m["role"] == "user") for exercise in exercises]
