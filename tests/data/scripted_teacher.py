@@ -9,12 +9,18 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
+from data.distillation.answer_journal import open_journal
+from data.distillation.playing import EndpointAddress, Played, play_all
+from data.distillation.request_file import read_requests
+from data.distillation.settings import DistillSection
 from data.row import JsonObject
+from tests.models import write_rows
 
 USAGE = {"prompt_tokens": 300, "completion_tokens": 50}
 Behaviour = Callable[[JsonObject, int], "JsonObject | Response"]
@@ -155,3 +161,20 @@ def scripted_teacher(behaviours: dict[str, Behaviour] | None = None, delay_s: fl
     finally:
         server.should_exit = server.force_exit = True
         thread.join(timeout=5)
+
+
+QUICK = {"timeout_s": 1.0, "max_retries": 0, "concurrency": 4}
+
+
+def play(folder: Path, url: str, model: str, requests: list[JsonObject], **settings: object) -> Played:
+    given = DistillSection.model_validate(QUICK | settings)
+    file = read_requests(write_rows(folder / "requests.jsonl", requests), None, given.environment)
+    with open_journal(folder / "rows.answers.jsonl") as journal:
+        address = EndpointAddress(url, "none", model)
+        return asyncio.run(play_all(file.requests, address, journal, given, lambda: None))
+
+
+def request_of(row: JsonObject) -> JsonObject:
+    """The row up to its last user message."""
+    last = max(index for index, message in enumerate(row["messages"]) if message["role"] == "user")
+    return row | {"messages": row["messages"][: last + 1]}

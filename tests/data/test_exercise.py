@@ -16,7 +16,10 @@ from data.reading import read_row_file, read_rows
 from data.row import JsonObject
 from data.row_summary import shape_of
 from data.rules.formats import FORMATS
+from data.rules.severities import DEFAULTS
 from data.task_api.service import TASK_TOOLS
+from data.token_summary import measure
+from data.tokenizer_folder import open_tokenizer_folder
 from tests.data.rows import with_tool
 from tests.data.scripted_teacher import scripted_teacher
 from tests.data.test_mock_tools import ORDER_TOOLS, tool
@@ -68,6 +71,14 @@ def test_rows_for_the_tool_lists_of_real_sets_have_no_error(tmp_path: Path, shar
     assert {kind for kind in KINDS if not kinds[kind]} <= {"multi_step"}
     for row in rows:
         assert_calls_follow(row)
+
+
+def test_rows_are_rendered_without_loss(tmp_path: Path, smollm2: Path) -> None:
+    rows = [as_row(exercise, ORDER_TOOLS) for exercise in make(ORDER_TOOLS, 60).exercises]
+    folder = open_tokenizer_folder(smollm2, None)
+    numbered = read_rows(write_rows(tmp_path / "rows.jsonl", rows))
+    summary, findings = measure(numbered, folder.tokenizer, folder.template, None, DEFAULTS)
+    assert (summary.as_json()["rendered"], findings) == (60, [])
 
 
 def test_kinds_come_in_their_shares() -> None:
