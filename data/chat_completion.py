@@ -21,6 +21,9 @@ class ToolCall(BaseModel):
 class AssistantMessage(BaseModel):
     content: str | None = None
     tool_calls: list[ToolCall] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    """What a reasoning parser has taken out of the content, under either name."""
 
 
 class Choice(BaseModel):

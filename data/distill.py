@@ -96,6 +96,8 @@ def _print(result: Result, file: RequestFile, played: Played, out: Path) -> None
     for cause, count in result.left.most_common():
         first = f"; the first: {result.first_of[cause]}" if cause in result.first_of else ""
         lines.append(f"  no row, {cause}: {count:,}{first}")
+    if result.num_reasoning:
+        lines.append(f"  left out of the rows, reasoning: {result.num_reasoning:,} answers")
     cost = f", cost {played.cost:,.4f}" if played.cost else ""
     lines.append(f"  tokens, all runs: {played.spent.prompt:,} in, {played.spent.completion:,} out{cost}")
     for line in lines:

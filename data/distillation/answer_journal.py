@@ -8,10 +8,12 @@ endpoint.
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ENOSPC
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -30,18 +32,19 @@ class Recorded(BaseModel):
 
 
 class AnswerJournal:
-    def __init__(self, path: Path, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, path: Path, file: FileIO) -> None:
+        self._path, self._file = path, file
         self.answers = {recorded.key: recorded for recorded in _read(path, file)}
 
     def add(self, recorded: Recorded) -> None:
-        line = json.dumps(recorded.model_dump(mode="json"))  # ASCII: half a character could not be cut off cleanly
+        # ASCII, since half a character could not be cut off cleanly.
+        line = json.dumps(recorded.model_dump(mode="json")).encode() + b"\n"
         try:
-            self._file.write(line.encode() + b"\n")
-            self._file.flush()
+            if self._file.write(line) != len(line):
+                raise OSError(ENOSPC, os.strerror(ENOSPC))
         except OSError as error:
             fix = "make room, and start the same command again"
-            raise UserError(f"cannot be written: {error.strerror}", where=self._file.name, fix=fix) from error
+            raise UserError(f"cannot be written: {error.strerror}", where=str(self._path), fix=fix) from error
         self.answers[recorded.key] = recorded
 
 
@@ -50,7 +53,7 @@ def open_journal(path: Path) -> Iterator[AnswerJournal]:
     """Raises UserError when the file cannot be written, is no journal, or another run is writing it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b")
+        file = path.open("a+b", buffering=0)
     except OSError as error:
         fix = "give --out in a folder that you own"
         raise UserError(f"cannot be written: {error.strerror}", where=str(path), fix=fix) from error
@@ -67,7 +70,7 @@ def request_key(body: JsonObject) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _read(path: Path, file: BinaryIO) -> Iterator[Recorded]:
+def _read(path: Path, file: FileIO) -> Iterator[Recorded]:
     file.seek(0)
     data = file.read()
     whole = data[: data.rfind(b"\n") + 1]

@@ -33,7 +33,7 @@ class Budget:
     def __init__(self, settings: DistillSection, spent: Tokens) -> None:
         self._settings, self.spent = settings, spent
         self._reserved = Tokens()
-        self._changed = asyncio.Condition()
+        self._queue, self._changed = asyncio.Lock(), asyncio.Condition()
         self.is_exhausted = False
 
     def cost(self, tokens: Tokens) -> float:
@@ -43,11 +43,11 @@ class Budget:
 
     async def reserve(self, most: Tokens) -> bool:
         """Waits while answers under way may yet turn out cheaper; False once there is not enough left."""
-        async with self._changed:
+        # First come, first served: otherwise later requests overtake earlier ones, and a small budget finishes none.
+        async with self._queue, self._changed:
             while not self.is_exhausted and not self._has_room(most):
                 if self._reserved == Tokens():
                     self.is_exhausted = True
-                    self._changed.notify_all()
                 else:
                     await self._changed.wait()
             if not self.is_exhausted:

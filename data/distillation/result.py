@@ -25,6 +25,9 @@ class Result:
         self.num_open = 0
         """Requests that have samples still to be played."""
 
+        self.num_reasoning = 0
+        """Answers of kept samples whose reasoning is left out."""
+
     @property
     def num_rows(self) -> int:
         return sum(self.kept.values())
@@ -40,6 +43,7 @@ class Result:
                 self.num_open += not choice.is_final
                 if choice.kept and choice.criterion:
                     self.kept[choice.criterion] += 1
+                    self.num_reasoning += choice.kept.num_reasoning
                     rows.append(choice.kept.row)
                 for sample in choice.left:
                     if choice.is_final or sample.cause:  # a sound one may still become the row

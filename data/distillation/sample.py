@@ -26,6 +26,8 @@ class Sample(NamedTuple):
     """Those of the turns in which every call succeeded."""
     end_state: JsonObject | None
     """Of the environment, when calls have changed it and none failed."""
+    num_reasoning: int
+    """Answers whose reasoning came apart from the text; rows have no place for it."""
     cause: str = ""
     """One word for why it cannot be kept; "" when it can."""
     why: str = ""
@@ -54,6 +56,7 @@ class _Talk:
         self._turns: list[list[Call]] = []
         self._failed: list[bool] = []
         """One flag a turn with calls: has one of them failed?"""
+        self._num_reasoning = 0
         self.is_over = False
 
     def request(self) -> JsonObject:
@@ -63,6 +66,7 @@ class _Talk:
         """Raises SampleError for an answer that no row can hold."""
         choice = completion.choices[0]
         text = (choice.message.content or "").strip()
+        self._num_reasoning += bool(choice.message.reasoning_content or choice.message.reasoning)
         if choice.finish_reason == "length":
             raise SampleError("truncated", "cut off at the token limit (fix: a larger --max-tokens)")
         if "<think>" in text or "</think>" in text:
@@ -113,7 +117,7 @@ class _Talk:
         state = self._environment.state()
         end_state = None if any(self._failed) or state == self._start else state
         sound = [calls for calls, has_failed in zip(self._turns, self._failed, strict=True) if not has_failed]
-        return Sample(number, self._row(), sound, end_state, cause, why)
+        return Sample(number, self._row(), sound, end_state, self._num_reasoning, cause, why)
 
     def _row(self) -> JsonObject:
         base = self._request.row.model_dump(exclude_unset=True)

@@ -87,6 +87,12 @@ def _both(body: JsonObject) -> JsonObject:
     return completion("Both.", *(calls if body["seed"] % 2 else calls[::-1]))
 
 
+def _with_reasoning(answer: JsonObject | Response) -> JsonObject:
+    assert isinstance(answer, dict)
+    answer["choices"][0]["message"]["reasoning_content"] = "Hm."
+    return answer
+
+
 BEHAVIOURS: dict[str, Behaviour] = {
     "right": calling(_right),
     "two_of_three": _by_seed("a", "b", "b"),
@@ -104,6 +110,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     )(body, n),
     "unknown_tool": calling(lambda body: completion(None, ("pong", "{}")), _right),
     "leaked_call": lambda body, n: completion('<tool_call>{"name": "ping", "arguments": {}}</tool_call>'),
+    "reasons_apart": lambda body, n: _with_reasoning(calling(_right)(body, n)),
     "reasoning": lambda body, n: completion("<think>Hm.</think>Hello."),
     "control_token": lambda body, n: completion("Bye.<|im_end|>"),
     "truncated": lambda body, n: completion("I will now", finish_reason="length"),

@@ -156,6 +156,21 @@ def test_a_users_fault_is_one_line_and_status_2(
     assert message in told[0] and not (tmp_path / "rows.jsonl").exists()
 
 
+def test_reasoning_that_rows_leave_out_is_counted(tmp_path: Path, teacher: ScriptedTeacher) -> None:
+    done = run(teacher.base_url, requests_file(tmp_path, 3), tmp_path / "rows.jsonl", model="reasons_apart")
+    assert done.returncode == 0 and "left out of the rows, reasoning: 6 answers" in done.stdout
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path: Path, teacher: ScriptedTeacher) -> None:
+    requests, out = requests_file(tmp_path, 10), tmp_path / "rows.jsonl"
+    limited = ["bash", "-c", 'ulimit -f 8; exec "$@"', "bash", *command(teacher.base_url, requests, out)]
+    full = subprocess.run(limited, capture_output=True, text=True, timeout=60)
+    told = [line for line in full.stderr.splitlines() if not line.startswith("playing with")]
+    assert (full.returncode, len(told)) == (2, 1), full.stderr
+    assert "rows.answers.jsonl: cannot be written" in told[0]
+    assert run(teacher.base_url, requests, out).returncode == 0 and len(read_rows(out)) == 10
+
+
 def test_an_input_is_never_written_over(tmp_path: Path, teacher: ScriptedTeacher) -> None:
     requests = requests_file(tmp_path, 1)
     failed = run(teacher.base_url, requests, requests)
