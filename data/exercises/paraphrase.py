@@ -1,6 +1,7 @@
 """Requests reworded by a teacher, kept only where every argument value still stands in them."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
@@ -67,13 +68,18 @@ async def _reworded(exercise: Exercise, tools: list[JsonObject], teacher: Teache
         raise SampleError("truncated", "cut off at the token limit")
     if not text:
         raise SampleError("empty_answer", "no text")
-    lost = [value for value in exercise.values if value not in text]
+    lost = [value for value in exercise.values if not stands_in(value, text)]
     if lost:
         raise SampleError("value_lost", f"{lost[0]!r} is not in the new wording")
     reworded = _with_text(exercise, text)
     if fault := rule_broken(reworded, tools):
         raise SampleError("rules", fault)
     return reworded
+
+
+def stands_in(value: str, text: str) -> bool:
+    """As a word of its own: 2 does not stand in "T-24" or "2.5"."""
+    return re.search(rf"(?<![\w.]){re.escape(value)}(?!\w|\.\d)", text) is not None
 
 
 def _has_calls(exercise: Exercise) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from data.exercises.paraphrase import stands_in
 from data.exercises.rows import KINDS, Made, as_row, make_exercises
 from data.exercises.scene import PERSONAS, new_stage
 from data.exercises.wording import mentions, values_in, wish_of
@@ -228,6 +229,24 @@ def test_a_teacher_rewords_and_a_wording_that_loses_a_value_is_not_taken(tmp_pat
         asked = next(message["content"] for message in row["messages"] if message["role"] == "user")
         assert asked.startswith("Hey, ") == any("tool_calls" in message for message in row["messages"])
         assert_calls_follow(row)
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "stands"),
+    [
+        ("2", "Order 2, please.", True),
+        ("2", "Order 25.", False),
+        ("2", "Order 2.5 litres.", False),
+        ("5", "Order 2.5 litres.", False),
+        ("2", "Look at T-204.", False),
+        ("-3", "It is -3 outside.", True),
+        ("Rome", "Weather in Rome?", True),
+        ("Rome", "Weather in Romeo", False),
+        ("a+b (c)", "Find a+b (c)!", True),
+    ],
+)
+def test_a_value_stands_in_a_text_as_a_word_of_its_own(value: str, text: str, stands: bool) -> None:
+    assert stands_in(value, text) is stands
 
 
 @pytest.mark.parametrize(
