@@ -9,13 +9,11 @@ give the same bytes. Exit 0: something was kept; 2: nothing was, or a file canno
 
 import argparse
 import json
-from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import track
 
@@ -23,11 +21,9 @@ from data.conversion import Kept, Refusal, convert_file
 from data.conversion_report import FileReport, Report
 from data.layouts.detection import LAYOUTS, detect, layout_named
 from data.layouts.layout import Layout
-from data.layouts.record_error import RecordError
-from data.layouts.tool_list import read_tools
-from data.row import JsonObject, Tool
+from data.row import JsonObject
 from data.source_records import read_records
-from data.strict_json import load_json
+from data.tool_file import read_tool_file
 from data.user_error import UserError, run_program
 from data.whole_file import whole_file, write_whole
 
@@ -45,7 +41,7 @@ def main() -> None:
         [*args.files, *([args.tools] if args.tools else [])],
         [args.out, refused_path, *([args.json] if args.json else [])],
     )
-    tools = _given_tools(args.tools) if args.tools else None
+    tools = read_tool_file(args.tools) if args.tools else None
     layouts = [layout_named(args.layout) if args.layout else detect(path, read_records(path)) for path in args.files]
     report = Report()
     with whole_file(refused_path) as refused_file, suppress(NothingKeptError), whole_file(args.out) as rows_file:
@@ -85,24 +81,6 @@ def _refuse_overwriting(inputs: list[Path], outputs: list[Path]) -> None:
         if path.resolve() in taken:
             raise UserError(f"would be overwritten, as it {taken[path.resolve()]}", where=str(path), fix="name another")
         taken[path.resolve()] = "is also another output"
-
-
-def _given_tools(path: Path) -> list[JsonObject]:
-    try:
-        value = load_json(path.read_text(encoding="utf-8-sig"))
-        tools = read_tools(value["tools"] if isinstance(value, dict) and "tools" in value else value, Counter())
-        TypeAdapter(list[Tool]).validate_python(tools)
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
-    except ValidationError as error:
-        fault = error.errors()[0]
-        what = f"tool {fault['loc'][0]}, key {'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}"
-        raise UserError(what, where=str(path), fix="give OpenAI function tools") from error
-    except RecordError as error:
-        raise UserError(error.what, where=str(path), fix=error.fix) from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"is not JSON: {error}", where=str(path), fix="give a JSON list of tools") from error
-    return tools
 
 
 def _convert(

@@ -3,13 +3,13 @@
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import openai
-from pydantic import BaseModel, Field, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from data.chat_completion import Usage, read_completion
 from eval.endpoint import Endpoint
 from eval.reply import NotRun, RawCall, Reply
 from eval.settings import EvalSection
@@ -18,36 +18,6 @@ from eval.suite import Item
 Answer = Reply | NotRun
 # A server that has died must not cost (retries x timeout) for every item that is left.
 _GIVE_UP_AFTER = 8
-
-
-# Own classes for the response: the SDK builds its own without validation, and takes no finish_reason it does not know.
-class _Function(BaseModel):
-    name: str
-    arguments: str | dict[str, Any] = ""
-
-
-class _ToolCall(BaseModel):
-    function: _Function
-
-
-class _Message(BaseModel):
-    content: str | None = None
-    tool_calls: list[_ToolCall] | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message
-    finish_reason: str | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class _Completion(BaseModel):
-    choices: Annotated[list[_Choice], Field(min_length=1)]
-    usage: _Usage | None = None
 
 
 def ask_all(endpoint: Endpoint, items: list[Item], api_key: str, settings: EvalSection) -> list[Answer]:
@@ -110,11 +80,10 @@ def request(model: str, item: Item, settings: EvalSection) -> dict[str, Any]:
 
 def _read(body: bytes, latency_s: float) -> Answer:
     try:
-        completion = _Completion.model_validate_json(body)
-    except ValidationError as error:
-        start = body[:80].decode(errors="replace")
-        return NotRun(reason=f"garbage instead of a chat completion ({error.errors()[0]['msg']}): {start!r}")
-    choice, usage = completion.choices[0], completion.usage or _Usage()
+        completion = read_completion(body)
+    except ValueError as error:
+        return NotRun(reason=str(error))
+    choice, usage = completion.choices[0], completion.usage or Usage()
     calls = [call.function for call in choice.message.tool_calls or []]
     return Reply(
         content=choice.message.content or "",

@@ -5,13 +5,13 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from data.chat_request import chat_request
 from data.conversation import Call, calls_of, content_text
 from data.reading import NumberedRow
 from data.render import Rendered, Tokenizer, Turn, render
 from data.row import JsonObject, Message
 from data.template import Template
 from data.user_error import UserError
-from eval.chat_request import chat_request
 from eval.front_end import FrontEndClient, Parsed, RefusedError
 from eval.json_values import same_json
 

@@ -1,10 +1,10 @@
 """What a model gave back for one item, kept as it came, and how its calls are read."""
 
 import json
-import re
 from typing import Literal, NamedTuple
 
 from data.conversation import Call
+from data.leaked_call import find_leak
 from data.row import JsonObject
 from eval.settings import Record
 
@@ -42,12 +42,6 @@ class Reading(NamedTuple):
         return bool(self.calls) or self.fault is not None
 
 
-# Tags and tokens that open a call in the formats of Hermes, Qwen, Llama 3.1, Mistral, DeepSeek and Functionary.
-_CALL_MARKS = re.compile(r"</?tool_calls?>|<function[=\s]|<\|python_tag\|>|\[TOOL_CALLS\]|<\|?tool▁calls?▁begin")
-# A bare JSON call, whole or cut off: {"name": "...", "arguments" or {"type": "function", ...
-_CALL_JSON = re.compile(r'\{\s*"(?:name"\s*:\s*"[^"]*"\s*,\s*"(?:arguments|parameters)"|type"\s*:\s*"function")\s*[:,]')
-
-
 def read_calls(reply: Reply, tool_names: set[str]) -> Reading:
     """All calls with their arguments as objects, or the fault that leaves a client without them."""
     if leak := find_leak(reply.content, tool_names):
@@ -64,15 +58,6 @@ def read_calls(reply: Reply, tool_names: set[str]) -> Reading:
             )
             return Reading([], fault, f"arguments of {call.name}: {error}")
     return Reading(calls)
-
-
-def find_leak(content: str, tool_names: set[str]) -> str:
-    """The first words of a call that the server left in the content; "" when there is none."""
-    found = _CALL_MARKS.search(content) or _CALL_JSON.search(content)
-    if found is None and tool_names:  # Python style, [create_task(title="x")], whatever brackets surround it
-        names = "|".join(map(re.escape, sorted(tool_names)))
-        found = re.match(rf"[\s\[`]*(?:python\s+)?(?:{names})\(", content)
-    return content[found.start() : found.start() + 40] if found else ""
 
 
 def parse_arguments(text: str) -> JsonObject:

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from data.chat_request import chat_request
 from data.conversation import calls_of, content_text
 from data.reading import NumberedRow, read_rows
 from data.row import JsonObject, Message
 from data.settings import Section, load_settings
 from data.user_error import UserError
-from eval.chat_request import chat_request
 from eval.functional import check_environment
 from eval.settings import EnvironmentName, EvalSection, Record
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from data.conversation import Call
+from data.leaked_call import find_leak
 from eval.json_values import same_json, same_multiset
 from eval.matching import Score, pair_calls, score
-from eval.reply import NotRun, RawCall, Reply, find_leak
+from eval.reply import NotRun, RawCall, Reply
 from eval.settings import EvalSection
 from eval.suite import Item
 from tests.eval.rows import CREATE, SMALL_TALK, calls_message, result, row, said, suite_of, user

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from data.chat_request import chat_request
 from data.row import Message, Row
-from eval.chat_request import chat_request
 from eval.front_end import Parsed, ParsedCall, assembled
 from eval.parity_check import Tally, first_token_difference, message_difference
 from tests.eval.tricky_rows import TRICKY_ROWS, call

@@ -1,0 +1,1 @@
+"""Distillation: a teacher behind an endpoint plays requests to their end, and what holds up becomes rows."""
