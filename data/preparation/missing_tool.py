@@ -26,23 +26,23 @@ _ENGLISH = frozenset(_ENGLISH_TEXT.split())
 
 
 def drop_called_tool(row: Row, rng: random.Random) -> Row | None:
-    """The row up to its first calling turn, without that turn's tools and with an answer in its place.
+    """The row up to its first calling turn, with an answer in its place and without the tools that could serve it.
 
-    None where that could be wrong: a tool that stays shares a topic word with the request or with a tool that goes
-    (`data.preparation.relatedness`), none stays, the turn is not trained, or the request is not English.
+    Those are the tools that the turn calls and every tool that shares a topic word with one of them or with the request
+    (`data.preparation.relatedness`). None where no tool stays, the turn is not trained, or the request is not English.
     """
     at = next((number for number, message in enumerate(row.messages) if message.tool_calls), None)
     if at is None or not row.messages[at].is_trained:
         return None
-    gone = {call.function.name for call in row.messages[at].tool_calls or []}
-    left = [tool for tool in row.tools or [] if tool.function.name not in gone]
     request = next((m for m in reversed(row.messages[:at]) if m.role == "user"), None)
-    if not left or request is None or not _is_english(content_text(request.content)):
+    if request is None or not _is_english(content_text(request.content)):
         return None
+    called = {call.function.name for call in row.messages[at].tool_calls or []}
     topics = topic_words(content_text(request.content)).union(
-        *(tool_topics(tool) for tool in row.tools or [] if tool.function.name in gone)
+        *(tool_topics(tool) for tool in row.tools or [] if tool.function.name in called)
     )
-    if any(tool_topics(tool) & topics for tool in left):
+    left = [tool for tool in row.tools or [] if tool.function.name not in called and not tool_topics(tool) & topics]
+    if not left:
         return None
     answer = Message(role="assistant", content=rng.choice(ANSWERS))
     return row.model_copy(update={"tools": left, "messages": [*row.messages[:at], answer]})

@@ -46,6 +46,15 @@ def called_tools(row: Row) -> list[list[tuple[Tool | None, dict[str, Any]]]]:
     return [[(tools.get(call.name), call.arguments) for call in calls_of(message)] for message in row.messages]
 
 
+def shape(schema: Any) -> Any:
+    """A schema without its descriptions."""
+    if isinstance(schema, list):
+        return [shape(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: shape(value) for key, value in schema.items() if key != "description" or not isinstance(value, str)}
+
+
 def assert_true_to(before: Row, after: Row) -> None:
     """Calls map one to one to those before, with equal arguments and schemas; what is said and returned is equal."""
     for old, new in zip(called_tools(before), called_tools(after), strict=True):
@@ -53,9 +62,9 @@ def assert_true_to(before: Row, after: Row) -> None:
             assert old_arguments == new_arguments
             assert (old_tool is None) == (new_tool is None)
             if old_tool and new_tool:
-                assert old_tool.function.parameters == new_tool.function.parameters
+                assert shape(old_tool.function.parameters) == shape(new_tool.function.parameters)
                 old_text, new_text = old_tool.function.description or "", new_tool.function.description or ""
-                assert old_text.startswith(new_text)
+                assert old_text.startswith(new_text) or len(old_text.split()) == len(new_text.split())
     for old_message, new_message in zip(before.messages, after.messages, strict=True):
         assert old_message.model_copy(update={"tool_calls": None, "name": None}) == new_message.model_copy(
             update={"tool_calls": None, "name": None}
@@ -123,6 +132,19 @@ def test_a_tool_that_the_text_names_is_not_renamed(text: str) -> None:
     assert rename_tools(row(unnamed), random.Random(0)) is not None
 
 
+def test_what_tool_texts_say_of_a_tool_is_renamed_with_it() -> None:
+    x = {"type": "string", "description": "As getAddons lists it"}
+    tools = [tool("getAddons", "Finds add-ons."), tool("order", "Orders what getAddons has found.", x=x)]
+    asked = row(raw(user("Go"), says(None, call("order", x="a")), result("ok"), says("Done."), tools=tools))
+    renamed = changed(rename_tools(asked, random.Random(0)))
+    addons, order = (tool.function for tool in renamed.tools or [])
+    assert order.description == f"Orders what {addons.name} has found."
+    assert order.parameters and order.parameters["properties"]["x"]["description"] == f"As {addons.name} lists it"
+    assert_true_to(asked, renamed)
+    tools[1] = tool("order", "Orders.", x={"type": "string", "enum": ["getAddons"]})
+    assert rename_tools(row(raw(user("Go"), says("Done."), tools=tools)), random.Random(0)) is None
+
+
 def test_distractors_are_tools_that_could_not_answer() -> None:
     rows = entries(
         calling("Lights on in the hall", "light_on", listed=("light_dim",)),
@@ -174,13 +196,13 @@ def test_a_row_without_its_tool_ends_on_an_answer_that_calls_nothing() -> None:
     "asked",
     [
         calling("Please ping alpha", "ping"),  # no tool would be left
-        calling("Please ping alpha", "ping", listed=("ping_all",)),  # is like the one that goes
-        calling("Please ping the stock server", "ping", listed=("stock",)),  # the request speaks of it
+        calling("Please ping alpha", "ping", listed=("ping_all",)),  # nor here: it is like the one called
+        calling("Please ping the stock server", "ping", listed=("stock",)),  # nor here: the request speaks of it
         calling("Licht an", "ping", listed=("stock",)),  # not English
         calling("Please ping alpha", listed=("stock", "ping")),  # no call
     ],
 )
-def test_a_row_in_which_another_tool_might_answer_loses_none(asked: dict[str, Any]) -> None:
+def test_a_row_that_would_be_left_without_a_tool_or_a_fitting_answer_is_not_made(asked: dict[str, Any]) -> None:
     assert drop_called_tool(row(asked), random.Random(0)) is None
 
 
@@ -194,9 +216,9 @@ def test_real_rows_without_their_tool_call_nothing_and_are_added(name: str, shar
     originals = {entry.key: entry.row for entry in rows}
     for entry in added:
         before = originals[entry.key]
-        gone = before.tool_names() - entry.row.tool_names()
-        assert gone and entry.row.tools and not called_names(entry.row)
-        assert gone <= set(called_names(before))
+        first = next(message for message in before.messages if message.tool_calls)
+        assert {call.function.name for call in first.tool_calls or []} <= before.tool_names() - entry.row.tool_names()
+        assert entry.row.tools and not called_names(entry.row)
         assert entry.row.messages[:-1] == before.messages[: len(entry.row.messages) - 1]
         assert entry.num_tokens > 0
         for left in entry.row.tools:

@@ -148,7 +148,7 @@ def test_a_failed_preparation_writes_nothing(files: dict[str, Path], tmp_path: P
 
 
 def run(recipe: Path, tokenizer: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "data.prepare", str(recipe), "--tokenizer", str(tokenizer), *overrides]
+    command = [sys.executable, "-m", "data.prepare", str(recipe), *overrides, "--tokenizer", str(tokenizer)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
 
 
