@@ -6,12 +6,13 @@ but `drop_called_tool` change rows in place, one after the other, so that a row 
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 from data.preparation.entries import Entry, StageResult
 from data.preparation.lengths import Ruler
 from data.preparation.missing_tool import drop_called_tool
 from data.preparation.settings import Augment
-from data.preparation.tool_lists import Distractors, shorten_descriptions, shuffle_tools
+from data.preparation.tool_lists import OtherTools, add_distractors, shorten_descriptions, shuffle_tools
 from data.preparation.tool_names import rename_tools
 from data.reading import parse_row
 from data.row import JsonObject, Row
@@ -25,13 +26,14 @@ Change = Callable[[Row, random.Random], Row | None]
 def augment(entries: list[Entry], settings: Augment, rules: RuleSeverities, ruler: Ruler, seed: int) -> StageResult:
     """The entries with those changed that were drawn, and after them the rows that were added."""
     kept, added = list(entries), []
+    others = OtherTools(entries)
     notes: JsonObject = {}
     changes: dict[str, Change] = {
-        "distractor_tools": Distractors(entries).add,
+        "distractor_tools": partial(add_distractors, others),
         "shorten_descriptions": shorten_descriptions,
         "rename_tools": rename_tools,
         "shuffle_tools": shuffle_tools,
-        "drop_called_tool": drop_called_tool,
+        "drop_called_tool": partial(drop_called_tool, others),
     }
     for kind, change in changes.items():
         if not (wanted := round(getattr(settings, kind) * len(entries))):

@@ -7,7 +7,7 @@ import random
 import re
 
 from data.conversation import content_text
-from data.preparation.relatedness import tool_topics, topic_words
+from data.preparation.tool_lists import OtherTools
 from data.row import Message, Row
 
 ANSWERS = (
@@ -25,11 +25,12 @@ _ENGLISH_TEXT = "the and please what with you this that from how would like your
 _ENGLISH = frozenset(_ENGLISH_TEXT.split())
 
 
-def drop_called_tool(row: Row, rng: random.Random) -> Row | None:
-    """The row up to its first calling turn, with an answer in its place and without the tools that could serve it.
+def drop_called_tool(others: OtherTools, row: Row, rng: random.Random) -> Row | None:
+    """The row up to its first calling turn, with an answer in its place and tools that are of no use to it.
 
-    Those are the tools that the turn calls and every tool that shares a topic word with one of them or with the request
-    (`data.preparation.relatedness`). None where no tool stays, the turn is not trained, or the request is not English.
+    The tools beside the called one go too: lists are often made of tools that are alike, and whether one of them could
+    do as well ("getFilmInfo" for an animation) no list of words can tell. None where there are no useless tools, the
+    turn is not trained, or the request is not English.
     """
     at = next((number for number, message in enumerate(row.messages) if message.tool_calls), None)
     if at is None or not row.messages[at].is_trained:
@@ -37,15 +38,11 @@ def drop_called_tool(row: Row, rng: random.Random) -> Row | None:
     request = next((m for m in reversed(row.messages[:at]) if m.role == "user"), None)
     if request is None or not _is_english(content_text(request.content)):
         return None
-    called = {call.function.name for call in row.messages[at].tool_calls or []}
-    topics = topic_words(content_text(request.content)).union(
-        *(tool_topics(tool) for tool in row.tools or [] if tool.function.name in called)
-    )
-    left = [tool for tool in row.tools or [] if tool.function.name not in called and not tool_topics(tool) & topics]
-    if not left:
+    tools = others.useless(row, len(row.tools or []), rng)
+    if not tools:
         return None
     answer = Message(role="assistant", content=rng.choice(ANSWERS))
-    return row.model_copy(update={"tools": left, "messages": [*row.messages[:at], answer]})
+    return row.model_copy(update={"tools": tools, "messages": [*row.messages[:at], answer]})
 
 
 def _is_english(text: str) -> bool:

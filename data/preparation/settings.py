@@ -105,7 +105,8 @@ class Augment(Section):
     shorten_descriptions: Part = 0
     """Tool descriptions cut after their first sentence."""
     drop_called_tool: Part = 0
-    """Added rows: the first called tool is missing, and the assistant says that it has none for this."""
+    """Added rows: the called tool and those beside it are replaced by tools of unrelated rows, and the assistant says
+    that it has none for this."""
 
     @property
     def is_on(self) -> bool:

@@ -3,6 +3,7 @@
 import random
 import re
 from collections import defaultdict
+from itertools import islice
 
 from data.preparation.called_tools import called_names
 from data.preparation.entries import Entry
@@ -42,12 +43,11 @@ def _shortened(tool: Tool) -> Tool:
     return tool.model_copy(update={"function": function})
 
 
-class Distractors:
-    """Tools of the training rows, to be listed where they are of no use.
+class OtherTools:
+    """The tools of all training rows, of which a row is given those that are of no use to it.
 
-    A tool is no use to a row when no row lists it beside one of the row's own tools, and when it shares no topic word
-    (`data.preparation.relatedness`) with a tool of the row or with what the user says. Rows without a call get none:
-    there even a far-fetched tool could make the answer wrong.
+    A tool is of no use to a row when no row lists it beside one of the row's own tools, and when it shares no topic
+    word (`data.preparation.relatedness`) with a tool of the row or with what the user says.
     """
 
     def __init__(self, entries: list[Entry]) -> None:
@@ -60,18 +60,25 @@ class Distractors:
                 self._beside[tool.function.name] |= names
         self._names = sorted(self._tools)
 
-    def add(self, row: Row, rng: random.Random) -> Row | None:
-        """One to three of them at random places; None where none is found."""
-        tools = list(row.tools or [])
-        if not called_names(row) or not tools or len(tools) == MAX_TOOLS:
-            return None
-        wanted = min(rng.randint(1, 3), MAX_TOOLS - len(tools))
-        known = set(called_names(row)).union(*(self._beside[tool.function.name] for tool in tools))
-        topics = request_topics(row).union(*(tool_topics(tool) for tool in tools))
-        found: list[Tool] = []
-        for name in rng.sample(self._names, min(MAX_TRIES, len(self._names))):
-            if len(found) < wanted and name not in known and not tool_topics(self._tools[name]) & topics:
-                found.append(self._tools[name])
-        for tool in found:
-            tools.insert(rng.randint(0, len(tools)), tool)
-        return row.model_copy(update={"tools": tools}) if found else None
+    def useless(self, row: Row, count: int, rng: random.Random) -> list[Tool]:
+        """At most `count` of them, as many as `MAX_TRIES` random tools hold."""
+        own = row.tools or []
+        known = set(called_names(row)).union(*(self._beside[tool.function.name] for tool in own))
+        topics = request_topics(row).union(*(tool_topics(tool) for tool in own))
+        drawn = (self._tools[name] for name in rng.sample(self._names, min(MAX_TRIES, len(self._names))))
+        found = (tool for tool in drawn if tool.function.name not in known and not tool_topics(tool) & topics)
+        return list(islice(found, count))
+
+
+def add_distractors(others: OtherTools, row: Row, rng: random.Random) -> Row | None:
+    """One to three useless tools at random places; None where none is found, or where the row calls nothing.
+
+    Beside a row without a call even a far-fetched tool could make its answer wrong.
+    """
+    tools = list(row.tools or [])
+    if not tools or not called_names(row):
+        return None
+    added = others.useless(row, min(rng.randint(1, 3), MAX_TOOLS - len(tools)), rng)
+    for tool in added:
+        tools.insert(rng.randint(0, len(tools)), tool)
+    return row.model_copy(update={"tools": tools}) if added else None

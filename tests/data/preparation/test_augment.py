@@ -1,6 +1,7 @@
 """Augmentation: what is changed, that each changed row still teaches the truth, and that it passes the rules."""
 
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from data.preparation.lengths import Ruler
 from data.preparation.missing_tool import ANSWERS, drop_called_tool
 from data.preparation.relatedness import name_words, request_topics, tool_topics, topic_words
 from data.preparation.settings import Augment
-from data.preparation.tool_lists import Distractors, shorten_descriptions, shuffle_tools
+from data.preparation.tool_lists import OtherTools, add_distractors, shorten_descriptions, shuffle_tools
 from data.preparation.tool_names import rename_tools
 from data.row import Row, Tool
 from data.rules.rows import row_faults
@@ -154,7 +155,7 @@ def test_distractors_are_tools_that_could_not_answer() -> None:
         calling("Sell it", "hall_light"),
         calling("Sell it", "stock"),
     )
-    add = Distractors(rows).add
+    add = partial(add_distractors, OtherTools(rows))
     found = set()
     for seed in range(40):
         names = [tool.function.name for tool in changed(add(rows[0].row, random.Random(seed))).tools or []]
@@ -163,8 +164,7 @@ def test_distractors_are_tools_that_could_not_answer() -> None:
     # beside_both stands beside light_dim in some row; hall_light shares a word with tool and request.
     assert found == {"light_on", "light_dim", "book_table", "weather", "stock"}
     assert add(row(calling("Hi", listed=("stock",))), random.Random(0)) is None
-    alone = Distractors(rows[:1]).add
-    assert alone(rows[0].row, random.Random(0)) is None
+    assert add_distractors(OtherTools(rows[:1]), rows[0].row, random.Random(0)) is None
 
 
 @pytest.mark.parametrize(
@@ -183,10 +183,14 @@ def test_a_description_is_cut_after_its_first_sentence(text: str, short: str | N
     assert (shortened.tools[0].function.description if shortened and shortened.tools else None) == short
 
 
+OTHERS = OtherTools(entries(calling("Sell", "stock"), calling("Sun?", "weather", listed=("beside",))))
+
+
 def test_a_row_without_its_tool_ends_on_an_answer_that_calls_nothing() -> None:
-    asked = calling("Please ping alpha", "ping", "trace", listed=("stock", "weather"), x="alpha")
-    dropped = changed(drop_called_tool(row(asked), random.Random(0)))
-    assert [tool.function.name for tool in dropped.tools or []] == ["stock", "weather"]
+    asked = calling("Please ping alpha", "ping", "trace", listed=("beside",), x="alpha")
+    rows = OtherTools([*entries(asked, calling("Sell", "stock"), calling("Sun?", "weather", listed=("beside",)))])
+    dropped = changed(drop_called_tool(rows, row(asked), random.Random(0)))
+    assert [tool.function.name for tool in dropped.tools or []] == ["stock"]  # weather stands beside a tool of the row
     assert [message.role for message in dropped.messages] == ["user", "assistant"]
     assert dropped.messages[-1].content in ANSWERS
     assert dropped.messages[0] == row(asked).messages[0]
@@ -195,15 +199,14 @@ def test_a_row_without_its_tool_ends_on_an_answer_that_calls_nothing() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        calling("Please ping alpha", "ping"),  # no tool would be left
-        calling("Please ping alpha", "ping", listed=("ping_all",)),  # nor here: it is like the one called
-        calling("Please ping the stock server", "ping", listed=("stock",)),  # nor here: the request speaks of it
-        calling("Licht an", "ping", listed=("stock",)),  # not English
-        calling("Please ping alpha", listed=("stock", "ping")),  # no call
+        calling("Please ping the stock server, whatever the weather, beside me", "ping"),  # speaks of all other tools
+        calling("Licht an", "ping"),  # not English
+        calling("Please ping alpha", listed=("ping",)),  # no call
     ],
 )
-def test_a_row_that_would_be_left_without_a_tool_or_a_fitting_answer_is_not_made(asked: dict[str, Any]) -> None:
-    assert drop_called_tool(row(asked), random.Random(0)) is None
+def test_a_row_that_could_be_left_with_a_wrong_answer_is_not_made(asked: dict[str, Any]) -> None:
+    assert drop_called_tool(OTHERS, row(asked), random.Random(0)) is None
+    assert drop_called_tool(OTHERS, row(calling("Please ping alpha", "ping")), random.Random(0)) is not None
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -216,9 +219,8 @@ def test_real_rows_without_their_tool_call_nothing_and_are_added(name: str, shar
     originals = {entry.key: entry.row for entry in rows}
     for entry in added:
         before = originals[entry.key]
-        first = next(message for message in before.messages if message.tool_calls)
-        assert {call.function.name for call in first.tool_calls or []} <= before.tool_names() - entry.row.tool_names()
-        assert entry.row.tools and not called_names(entry.row)
+        assert not entry.row.tool_names() & before.tool_names()
+        assert entry.row.tools and called_names(before) and not called_names(entry.row)
         assert entry.row.messages[:-1] == before.messages[: len(entry.row.messages) - 1]
         assert entry.num_tokens > 0
         for left in entry.row.tools:
