@@ -23,10 +23,14 @@ Change = Callable[[Row, random.Random], Row | None]
 """None where the row cannot be changed so without risk to its truth."""
 
 
-def augment(entries: list[Entry], settings: Augment, rules: RuleSeverities, ruler: Ruler, seed: int) -> StageResult:
-    """The entries with those changed that were drawn, and after them the rows that were added."""
+def augment(
+    entries: list[Entry], others: OtherTools, settings: Augment, rules: RuleSeverities, ruler: Ruler, seed: int
+) -> StageResult:
+    """The entries with those changed that were drawn, and after them the rows that were added.
+
+    `others` has the tools that rows may be given.
+    """
     kept, added = list(entries), []
-    others = OtherTools(entries)
     notes: JsonObject = {}
     changes: dict[str, Change] = {
         "distractor_tools": partial(add_distractors, others),

@@ -30,6 +30,7 @@ from data.preparation.lengths import Ruler, keep_fitting
 from data.preparation.mixture import add_shares, mix
 from data.preparation.sources import read_entries
 from data.preparation.split import split_rows
+from data.preparation.tool_lists import OtherTools
 from data.reading import require_no_error
 from data.row import JsonObject
 from data.rules.sets import set_findings
@@ -120,7 +121,8 @@ def _choose(training: _Training, section: DataSection, hard: set[tuple[Path, int
         weighted = [source for source in section.mixture if not source.share]
         training.pass_on("mixture", mix(training.entries, weighted, section.seed))
     if section.augment.is_on:
-        changed = augment(training.entries, section.augment, section.rules, ruler, section.seed)
+        others = OtherTools(training.entries + pool)
+        changed = augment(training.entries, others, section.augment, section.rules, ruler, section.seed)
         training.pass_on("augment", changed)
     if shared:
         training.pass_on("shares", add_shares(training.entries, pool, shared, section.seed))

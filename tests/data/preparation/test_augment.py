@@ -78,12 +78,12 @@ def assert_true_to(before: Row, after: Row) -> None:
 @pytest.mark.parametrize("kind", IN_PLACE)
 @pytest.mark.parametrize("name", REAL)
 def test_a_real_row_stays_true(kind: str, name: str, shared_data: Path, ruler: Ruler) -> None:
-    rows = real_entries(shared_data, name, 60)
-    result = augment(rows, Augment.model_validate({kind: 0.5}), DEFAULTS, ruler, seed=0)
+    rows = real_entries(shared_data, name, 40)
+    result = augment(rows, OtherTools(rows), Augment.model_validate({kind: 0.5}), DEFAULTS, ruler, seed=0)
     counts = result.notes[kind]
-    assert counts["wanted"] == 30
+    assert counts["wanted"] == 20
     assert sum(old.row != new.row for old, new in zip(rows, result.kept, strict=True)) == counts["rows"]
-    assert counts["rows"] == 30 or counts["rows"] + counts["impossible"] + counts["refused"] == 60
+    assert counts["rows"] == 20 or counts["rows"] + counts["impossible"] + counts["refused"] == 40
     for old, new in zip(rows, result.kept, strict=True):
         assert_true_to(old.row, new.row)
         assert (new.num_tokens > 0) == (old.row != new.row)
@@ -92,7 +92,7 @@ def test_a_real_row_stays_true(kind: str, name: str, shared_data: Path, ruler: R
 def test_all_changes_on_one_row_leave_it_true(shared_data: Path, ruler: Ruler) -> None:
     rows = real_entries(shared_data, "seal_tools", 40)
     every = Augment(shuffle_tools=1, rename_tools=1, distractor_tools=1, shorten_descriptions=1)
-    result = augment(rows, every, DEFAULTS, ruler, seed=3)
+    result = augment(rows, OtherTools(rows), every, DEFAULTS, ruler, seed=3)
     assert result.notes["shuffle_tools"]["rows"] == 40
     assert result.notes["rename_tools"]["rows"] > 30
     assert result.notes["distractor_tools"]["rows"] > 20
@@ -212,7 +212,7 @@ def test_a_row_that_could_be_left_with_a_wrong_answer_is_not_made(asked: dict[st
 @pytest.mark.parametrize("name", REAL)
 def test_real_rows_without_their_tool_call_nothing_and_are_added(name: str, shared_data: Path, ruler: Ruler) -> None:
     rows = real_entries(shared_data, name, 80)
-    result = augment(rows, Augment(drop_called_tool=0.1), DEFAULTS, ruler, seed=0)
+    result = augment(rows, OtherTools(rows), Augment(drop_called_tool=0.1), DEFAULTS, ruler, seed=0)
     added: list[Entry] = result.kept[80:]
     assert result.kept[:80] == rows
     assert len(added) == result.notes["drop_called_tool"]["rows"] <= 8
@@ -232,7 +232,7 @@ def test_a_changed_row_that_would_be_too_long_stays_as_it_was(ruler: Ruler) -> N
         ruler.measured(entry) for entry in entries(calling("Hi alpha", "a", listed=("b",)), calling("Sell", "stock"))
     ]
     tight = ruler._replace(max_length=max(entry.num_tokens for entry in rows))
-    result = augment(rows, Augment(distractor_tools=1), DEFAULTS, tight, seed=0)
+    result = augment(rows, OtherTools(rows), Augment(distractor_tools=1), DEFAULTS, tight, seed=0)
     assert result.kept[0] == rows[0]
     assert result.notes["distractor_tools"]["refused"] >= 1
 

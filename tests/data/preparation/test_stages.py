@@ -15,6 +15,7 @@ from data.settings import DataSection
 from data.template import load_template
 from data.user_error import UserError
 from tests.conftest import ROOT
+from tests.data.preparation.evaluated import evaluate
 from tests.data.preparation.made import calling, settings
 from tests.models import write_rows
 
@@ -147,6 +148,25 @@ def test_a_failed_preparation_writes_nothing(files: dict[str, Path], tmp_path: P
     assert not (tmp_path / "rows").exists()
 
 
+def test_hard_rows_come_from_training_files_and_never_from_the_test_side(
+    files: dict[str, Path], tmp_path: Path, chatml: Any
+) -> None:
+    store, split = RowStore(tmp_path / "rows"), {"test": 6}
+    fill(store.folder, settings(train=[files["sales"]], split=split), chatml)
+    own_test = store.test.read_text()
+    evaluation = evaluate(store.test, tmp_path / "eval.json", "o")
+    section = settings(train=[files["sales"]], split=split, hard={"eval": evaluation})
+    with pytest.raises(UserError, match=r"it was made on held-out rows \(test\.jsonl\), and only rows"):
+        fill(store.folder, section, chatml)
+    evaluate(files["sales"], evaluation, "aeo")
+    summary = fill(store.folder, section, chatml)
+    assert store.test.read_text() == own_test
+    held_out = {row.row.messages[0].content for row in read_rows(store.test)}
+    hard = {f"Sell {word}" for word in WORDS if word[-1] in "aeo"}
+    assert {row.row.messages[0].content for row in read_rows(store.train)} == hard - held_out
+    assert summary["train"]["dropped"] == {"hard": 10 - len(hard - held_out)}
+
+
 def run(recipe: Path, tokenizer: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "data.prepare", str(recipe), *overrides, "--tokenizer", str(tokenizer)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
@@ -169,4 +189,7 @@ def test_the_program_tells_each_stage_and_refuses_in_one_line(
     assert (gone.returncode, gone.stderr) == (
         2, "error: gone.jsonl: cannot be read: No such file or directory (fix: check the path)\n"
     )  # fmt: skip
+    share = run(recipe, smollm2, "data.split.test=1.5")
+    reason = "Input should be a share below 1 or a whole number of rows (got 1.5)"
+    assert (share.returncode, share.stderr) == (2, f"error: {recipe}: key 'data.split.test': {reason}\n")
     assert contents(tmp_path / "try" / "rows") == before
