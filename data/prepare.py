@@ -1,7 +1,8 @@
 """Write the checked rows of a recipe: python -m data.prepare RECIPE --tokenizer FOLDER
 
-Reads or makes the rows of the recipe's `data` section, checks and renders every one, and writes runs/NAME/rows:
-train.jsonl, test.jsonl, dropped.jsonl (each row left out, with its cause) and summary.json.
+Reads or makes the rows of the recipe's `data` section, checks and renders every one, and takes them through the stages
+that the section asks for (`data.preparation.stages`). Writes runs/NAME/rows: train.jsonl, test.jsonl, validation.jsonl
+(where asked for), dropped.jsonl (each row left out, with its cause), summary.json and data_card.md.
 """
 
 import argparse
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from transformers import AutoTokenizer
 
+from data.row import JsonObject
 from data.row_store import RowStore, fill_row_store
 from data.settings import DataRecipe, load_settings, row_length_limit
 from data.template import load_template
@@ -33,13 +35,20 @@ def main() -> None:
         load_template(recipe.template),
         row_length_limit(recipe.sft),
     )
+    for report in summary.pop("stages", []):
+        notes = ", ".join(f"{key} {value}" for key, value in report["notes"].items())
+        print(f"  {report['stage']}: {report['rows_in']} -> {report['rows_out']}{'; ' if notes else ''}{notes}")
     for name, counts in summary.items():
-        dropped = ", ".join(f"{number} {cause}" for cause, number in counts["dropped"].items()) or "none"
-        print(
-            f"{name}: {counts['rows']} rows, {counts['tokens']:,} tokens ({counts['trained_tokens']:,} trained), "
-            f"longest {counts['longest_tokens']}; dropped: {dropped}"
-        )
+        print(_split_line(name, counts))
     print(f"rows: {store.folder}")
+
+
+def _split_line(name: str, counts: JsonObject) -> str:
+    dropped = ", ".join(f"{number} {cause}" for cause, number in counts["dropped"].items()) or "none"
+    return (
+        f"{name}: {counts['rows']} rows, {counts['tokens']:,} tokens ({counts['trained_tokens']:,} trained), "
+        f"longest {counts['longest_tokens']}; dropped: {dropped}"
+    )
 
 
 if __name__ == "__main__":

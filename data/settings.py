@@ -2,23 +2,20 @@
 
 import difflib
 import json
-import types
+from collections import Counter
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, Self, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
+from data.preparation.settings import Augment, Balance, Dedupe, Hard, Source, Split
 from data.rules.severities import RuleSeverities
+from data.section import Section as Section  # every room takes it from here
 from data.user_error import UserError
 
 Settings = TypeVar("Settings", bound=BaseModel)
-
-
-class Section(BaseModel):
-    """Base of every recipe section: frozen, unknown keys are errors, the docstring under a field is its help."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Synthesize(Section):
@@ -32,16 +29,64 @@ class Synthesize(Section):
 
 
 class DataSection(Section):
+    """Which rows are trained on and which are held out; `data.preparation.stages` has the order of what is done."""
+
     train: list[Path] = []
-    """JSONL files of training rows."""
+    """JSONL files of training rows, each row once; `mixture` takes their place where sources are weighted."""
     test: list[Path] = []
     """JSONL files of held-out rows: never trained on, scored by `eval.run`."""
     synthesize: Synthesize | None = None
     """Make the rows instead of reading them."""
+    mixture: list[Source] = []
+    """Sources of training rows with how much of each is taken."""
+    seed: int = 0
+    """Of every draw below; `synthesize` has its own."""
+    dedupe: Dedupe = "off"
+    """Leave out training rows that are an earlier one again, or (`near`) make the same calls in nearly the same words.
+    Off by default, as in other trainers: the rows are what the files hold. The data card counts the copies."""
+    split: Split | None = None
+    """Hold out a part of the training rows."""
+    hard: Hard | None = None
+    """Take the rows that an evaluation got wrong, or take them more often."""
+    balance: Balance | None = None
+    """Cap over-represented tools or personas."""
+    augment: Augment = Augment()
+    """Change training rows in ways that keep their truth."""
     too_long: Literal["drop", "fail"] = "drop"
     """A row longer than `sft.max_length`: drop it whole (counted and listed), or stop. Never cut."""
     rules: RuleSeverities = RuleSeverities()
     """`RULE: error|warning|off` for rules that shall count otherwise than by default."""
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file whose bytes shape the rows."""
+        mixed = [path for source in self.mixture for path in source.files]
+        return [*self.train, *self.test, *mixed, *([self.hard.eval] if self.hard else [])]
+
+    @model_validator(mode="after")
+    def _no_two_ways(self) -> Self:
+        if self.split and self.split.test and (self.test or self.synthesize):
+            other = "data.test" if self.test else "data.synthesize"
+            reason = f"data.split.test and {other} both give the test rows: take one out, or set data.split.test=0"
+            raise PydanticCustomError("two_ways", reason)
+        if self.train and self.mixture:
+            reason = "data.train and data.mixture both give training rows: move the former into the latter"
+            raise PydanticCustomError("two_ways", reason)
+        return self
+
+    @model_validator(mode="after")
+    def _usable_mixture(self) -> Self:
+        files = [path for source in self.mixture for path in source.files]
+        for what, given in (("name", [source.label for source in self.mixture]), ("file", files)):
+            if twice := [item for item, number in Counter(given).items() if number > 1]:
+                raise PydanticCustomError("mixture", f"data.mixture has the {what} {twice[0]} twice: give it once")
+        shares = [source.share for source in self.mixture if source.share]
+        if sum(shares) >= 1:
+            raise PydanticCustomError("mixture", f"the shares of data.mixture sum to {sum(shares):g}: keep below 1")
+        if shares and len(shares) == len(self.mixture) and not self.synthesize:
+            reason = "every source of data.mixture has a share: give the main one a weight"
+            raise PydanticCustomError("mixture", reason)
+        return self
 
 
 class DataRecipe(Section):
@@ -146,9 +191,8 @@ def _fields_at(cls: type[BaseModel], location: list[str]) -> list[str]:
     """The field names of the section that `location` leads to."""
     for part in location:
         field = cls.model_fields.get(part)
-        candidates = [field.annotation] if field else []
-        if field and isinstance(field.annotation, types.UnionType):
-            candidates = list(get_args(field.annotation))
+        annotation = field.annotation if field else None
+        candidates = get_args(annotation) or (annotation,)  # of `Section | None` and `list[Section]` the parts
         nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
         if not nested:
             return []

@@ -55,7 +55,7 @@ class Ledger:
 
 def _fixed_inputs(recipe: Recipe, step: Step) -> Any:
     """What the named sections do not show: the longest row, the template's and the data files' bytes, the packages."""
-    files = [*recipe.data.train, *recipe.data.test] if "data" in step.sections else []
+    files = recipe.data.files if "data" in step.sections else []
     files += recipe.eval.suites if "eval" in step.sections else []
     return [
         load_template(recipe.template).sha256,

@@ -74,14 +74,13 @@ def duplicates(rows: list[NumberedRow]) -> Iterator[Placed]:
     firsts: dict[str, NumberedRow] = {}
     distinct = []
     for numbered in rows:
-        talk = conversation(numbered.row)
-        first = firsts.setdefault(json.dumps([talk.tools, talk.messages]), numbered)
+        first = firsts.setdefault(row_text(numbered), numbered)
         if first is numbered:
             distinct.append(numbered)
             continue
         fault = Fault("duplicate", f"the same row as {first.path}:{first.line}", fix="keep one")
         yield Placed(numbered.path, numbered.line, fault)
-    for pair in near_duplicates([_calls_text(numbered) for numbered in distinct], list(map(_words, distinct))):
+    for pair in near_duplicates([calls_text(numbered) for numbered in distinct], list(map(words, distinct))):
         first, later = distinct[pair.first], distinct[pair.later]
         reason = f"the same calls in nearly the same words as {first.path}:{first.line} ({pair.alike:.0%} alike)"
         fault = Fault("near_duplicate", reason, fix="keep one, or word it differently")
@@ -92,12 +91,19 @@ def _messages_text(numbered: NumberedRow) -> str:
     return json.dumps(conversation(numbered.row).messages)
 
 
-def _calls_text(numbered: NumberedRow) -> str:
+def row_text(numbered: NumberedRow) -> str:
+    """Equal for rows that are rendered alike: ids and the spelling of arguments do not count."""
+    talk = conversation(numbered.row)
+    return json.dumps([talk.tools, talk.messages])
+
+
+def calls_text(numbered: NumberedRow) -> str:
+    """Equal for rows that make the same calls."""
     calls = [calls_of(message) for message in numbered.row.messages if message.tool_calls]
     return json.dumps(calls, sort_keys=True)
 
 
-def _words(numbered: NumberedRow) -> str:
+def words(numbered: NumberedRow) -> str:
     """What is said, but for the system: the same instructions are no sign of a copy."""
     messages: Iterable[str] = (
         message["content"]

@@ -43,7 +43,7 @@ def test_the_rows_are_written_as_they_were_given(store: RowStore, tmp_path: Path
     assert [row.row for row in read_rows(store.train)] == [row.row for row in read_rows(tmp_path / "a.jsonl")]
     assert (store.dropped.read_text(), json.loads(store.summary.read_text())) == ("", summary)
     assert sorted(path.name for path in store.folder.iterdir()) == [
-        "dropped.jsonl", "key.sha256", "summary.json", "test.jsonl", "train.jsonl"
+        "data_card.md", "dropped.jsonl", "key.sha256", "summary.json", "test.jsonl", "train.jsonl"
     ]  # fmt: skip
 
 
@@ -109,7 +109,9 @@ def test_a_row_that_cannot_be_rendered_stops_the_run(store: RowStore, tmp_path: 
 
 def test_a_split_without_rows_is_refused(store: RowStore, tmp_path: Path, chatml: Any) -> None:
     rows = DataSection(train=[good_file(tmp_path / "a.jsonl", *TRAIN)])
-    assert refusal(store, rows, chatml) == "data.test: no test rows (fix: name files under data.test, or synthesize)"
+    assert refusal(store, rows, chatml) == (
+        "data.test: no test rows (fix: name files under data.test, or synthesize, or give data.split)"
+    )
 
 
 def test_made_rows_join_those_of_the_files(store: RowStore, tmp_path: Path, chatml: Any) -> None:
@@ -131,4 +133,21 @@ def test_filling_that_is_killed_leaves_no_training_rows_to_be_taken_for_all(
     monkeypatch.setattr(Path, "replace", killed_at_the_test_rows)
     with pytest.raises(KeyboardInterrupt):
         fill_row_store(store, section(tmp_path, TRAIN, [TEST]), chatml, load_template("chatml"), 300)
+    assert not store.train.exists()
+
+
+def test_filling_anew_that_is_killed_leaves_no_rows_of_the_recipe_before(
+    store: RowStore, tmp_path: Path, chatml: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_row_store(store, section(tmp_path, TRAIN, [TEST]), chatml, load_template("chatml"), 300)
+    replace = Path.replace
+
+    def killed_at_the_test_rows(self: Path, target: Path) -> Path:
+        if target == store.test:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed_at_the_test_rows)
+    with pytest.raises(KeyboardInterrupt):
+        fill_row_store(store, section(tmp_path, TRAIN[:1], [TEST]), chatml, load_template("chatml"), 300)
     assert not store.train.exists()

@@ -120,3 +120,5 @@ def test_a_step_is_skipped_until_something_it_reads_changes(tmp_path: Path) -> N
 def test_a_missing_data_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone\.jsonl: cannot be read"):
         open_steps(small_recipe(tmp_path, data={"train": ["gone.jsonl"], "test": ["gone.jsonl"]}))
+    with pytest.raises(UserError, match=r"gone\.jsonl: cannot be read"):
+        open_steps(small_recipe(tmp_path, data={"mixture": [{"files": ["gone.jsonl"]}], "split": {"by": "row"}}))

@@ -1,0 +1,48 @@
+"""De-duplication: of rows that are the same, or nearly, the first stays."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from data.preparation.entries import Dropped, Entry, StageResult
+from data.preparation.likeness import near_pairs, row_texts
+
+
+class Deduplicated(NamedTuple):
+    result: StageResult
+    first_of: dict[tuple[Path, int], tuple[Path, int]]
+    """Key of a row left out -> key of the row that stays for it."""
+
+
+def count_duplicates(entries: list[Entry]) -> int:
+    """Rows that are an earlier one again, those not counted that a weight repeats."""
+    distinct = list({entry.key: entry for entry in entries}.values())
+    return len(distinct) - len(set(row_texts(distinct)))
+
+
+def drop_duplicates(entries: list[Entry], how: Literal["exact", "near"]) -> Deduplicated:
+    """`exact`: the same messages and tools as rendered. `near`: also the same calls in nearly the same words."""
+    firsts: dict[str, Entry] = {}
+    kept, dropped, first_of = [], [], {}
+    for entry, text in zip(entries, row_texts(entries), strict=True):
+        first = firsts.setdefault(text, entry)
+        if first is entry:
+            kept.append(entry)
+            continue
+        dropped.append(Dropped(entry.where, "duplicate", f"the same row as {first.where}"))
+        first_of[entry.key] = first.key
+    if how == "exact":
+        return Deduplicated(StageResult(kept, dropped), first_of)
+    near: set[int] = set()
+    near_first: dict[tuple[Path, int], tuple[Path, int]] = {}
+    for pair in near_pairs(kept):
+        # A row that is like a row left out, but like none that stays, is no copy of anything trained.
+        if pair.later in near or pair.first in near:
+            continue
+        near.add(pair.later)
+        one, other = kept[pair.first], kept[pair.later]
+        detail = f"the same calls in nearly the same words as {one.where} ({pair.alike:.0%} alike)"
+        dropped.append(Dropped(other.where, "near_duplicate", detail))
+        near_first[other.key] = one.key
+    left = [entry for position, entry in enumerate(kept) if position not in near]
+    first_of = {key: near_first.get(first, first) for key, first in first_of.items()}
+    return Deduplicated(StageResult(left, dropped), first_of | near_first)

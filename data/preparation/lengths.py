@@ -1,0 +1,47 @@
+"""Every row rendered once: proof that it can be, its length in tokens, and whether it fits."""
+
+from typing import Literal, NamedTuple
+
+from rich.progress import track
+
+from data.preparation.entries import Dropped, Entry, StageResult
+from data.render import Tokenizer, render
+from data.template import Template
+from data.user_error import UserError
+
+
+class Ruler(NamedTuple):
+    tokenizer: Tokenizer
+    template: Template
+    max_length: int
+    too_long: Literal["drop", "fail"] = "drop"
+
+    def measured(self, entry: Entry) -> Entry:
+        """The entry with its token counts. Raises UserError, naming the row, where it cannot be rendered."""
+        try:
+            rendered = render(entry.row, self.tokenizer, self.template)
+        except UserError as error:
+            raise UserError(error.what, where=entry.where, fix=error.fix) from error
+        return entry._replace(num_tokens=len(rendered.input_ids), num_trained=rendered.num_trained)
+
+    def fits(self, entry: Entry) -> bool:
+        return entry.num_tokens <= self.max_length
+
+
+def keep_fitting(name: str, entries: list[Entry], ruler: Ruler) -> StageResult:
+    """Raises UserError for a row that cannot be rendered, one too long where that is refused, or none left."""
+    kept, dropped = [], []
+    for entry in track(entries, description=f"rendering {name} rows", transient=True):
+        measured = ruler.measured(entry)
+        if ruler.fits(measured):
+            kept.append(measured)
+            continue
+        detail = f"{measured.num_tokens} tokens, sft.max_length is {ruler.max_length}"
+        if ruler.too_long == "fail":
+            fix = "raise sft.max_length, or data.too_long=drop"
+            raise UserError(f"row too long: {detail}", where=entry.where, fix=fix)
+        dropped.append(Dropped(entry.where, "too_long", detail))
+    if not kept:
+        what = f"all {len(entries)} {name} rows are longer than {ruler.max_length} tokens"
+        raise UserError(what, fix="raise sft.max_length")
+    return StageResult(kept, dropped)

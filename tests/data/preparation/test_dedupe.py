@@ -1,0 +1,79 @@
+"""De-duplication: which rows count as the same, and which of them stays."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from data.preparation import likeness
+from data.preparation.dedupe import count_duplicates, drop_duplicates
+from data.preparation.likeness import near_pairs
+from data.rules.sets import duplicates
+from tests.data.preparation.made import REAL, calling, entries, lines, real_entries, told
+
+ASKED = calling("Turn the lamp in the hall on, please, it is dark in there", "lamp", x="hall")
+SPELT = json.loads(json.dumps(ASKED).replace('"c1"', '"other"'))
+SPELT["messages"][1]["tool_calls"][0]["function"]["arguments"] = '{ "x":"hall"}'
+WORDED = calling("Turn the lamp in the hall on, please, it is dark in here", "lamp", x="hall")
+OTHER_CALL = calling("Turn the lamp in the hall on, please, it is dark in there", "lamp", x="attic")
+OTHER = calling("Where is the cat?", "find", x="cat")
+
+
+def test_exact_takes_ids_and_spelling_of_arguments_for_nothing() -> None:
+    assert SPELT != ASKED
+    kept, dropped, _ = drop_duplicates(entries(ASKED, OTHER, SPELT, WORDED, OTHER_CALL), "exact").result
+    assert lines(kept) == [1, 2, 4, 5]
+    assert told(dropped) == ["f.jsonl:3 duplicate: the same row as f.jsonl:1"]
+
+
+def test_near_also_takes_the_same_calls_in_nearly_the_same_words() -> None:
+    kept, dropped, _ = drop_duplicates(entries(ASKED, OTHER, SPELT, WORDED, OTHER_CALL), "near").result
+    assert lines(kept) == [1, 2, 5]
+    assert told(dropped) == [
+        "f.jsonl:3 duplicate: the same row as f.jsonl:1",
+        "f.jsonl:4 near_duplicate: the same calls in nearly the same words as f.jsonl:1 (99% alike)",
+    ]
+
+
+def test_what_stands_for_a_row_left_out_is_a_row_that_stays() -> None:
+    respelt = json.loads(json.dumps(WORDED).replace('"c1"', '"other"'))
+    result, first_of = drop_duplicates(entries(ASKED, WORDED, respelt), "near")
+    assert lines(result.kept) == [1]
+    assert {later[1]: first[1] for later, first in first_of.items()} == {2: 1, 3: 1}
+
+
+def test_a_row_like_one_left_out_alone_stays() -> None:
+    text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    first, second = text, text.replace("three", "zzzzz")
+    third = second.replace("seven", "qqqqq")
+    rows = entries(*(calling(text, "count", x="a") for text in (first, second, third)))
+    pairs = [(pair.first, pair.later) for pair in near_pairs(rows)]
+    assert pairs == [(0, 1), (1, 2)]
+    assert lines(drop_duplicates(rows, "near").result.kept) == [1, 3]
+
+
+@pytest.mark.parametrize(("limit", "block"), [(10, 2), (10, 3), (4, 500)])
+def test_the_way_of_comparing_does_not_change_what_is_found(
+    limit: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(likeness, "MAX_COMPARED", limit)
+    monkeypatch.setattr(likeness, "BLOCK", block)
+    texts = ["Turn the lamp in the hall on, please, it is dark in there", "Where has the cat gone to, at this hour?"]
+    rows = entries(*(calling(text + end, listed=("lamp",)) for end in ("", "!", ".") for text in texts))
+    assert [pair.later for pair in near_pairs(rows)] == [2, 3, 4, 4, 5, 5] if limit > 6 else [2, 3, 4, 5]
+
+
+def test_duplicates_are_counted_without_those_that_a_weight_repeats() -> None:
+    rows = entries(ASKED, OTHER, SPELT)
+    assert count_duplicates(rows) == 1
+    assert count_duplicates(rows + rows) == 1
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_nothing_that_the_rules_call_a_duplicate_stays(name: str, shared_data: Path) -> None:
+    rows = real_entries(shared_data, name)
+    again = rows[::7]
+    result = drop_duplicates(rows + again, "near").result
+    assert list(duplicates([entry.numbered for entry in result.kept])) == []
+    assert len(result.dropped) >= len(again)
+    assert len(result.kept) + len(result.dropped) == len(rows + again)
