@@ -10,7 +10,7 @@ import pytest
 from tokenizers import AddedToken
 
 from data.conversation import conversation
-from data.pieces import NEVER, PieceEncoder, boundaries
+from data.pieces import LINE_START, NEVER, PieceEncoder, boundaries, has_known_words
 from data.reading import read_rows
 from data.row import Row
 from data.task_api.scenarios import synthesize
@@ -54,6 +54,11 @@ def require_same(text: str, encoder: PieceEncoder, tokenizer: Any, random: Rando
 
 def test_both_families_are_cut_at_their_special_tokens(tokenizer: Any) -> None:
     assert boundaries(tokenizer).split(f"a{tokenizer.eos_token}b") == ["a", tokenizer.eos_token, "b"]
+
+
+def test_both_families_are_cut_at_lone_line_ends(tokenizer: Any) -> None:
+    assert has_known_words(tokenizer)
+    assert LINE_START.split("a\nb }\n{ c\n\nd\n e \nf\u00a0\ng\n") == ["a\n", "b }\n", "{ c\n\nd\n e \nf\u00a0\ng\n"]
 
 
 def test_random_scraps_between_special_tokens(tokenizer: Any) -> None:
@@ -132,4 +137,4 @@ def test_what_is_remembered_is_bounded(chatml: Any, monkeypatch: pytest.MonkeyPa
     for number in range(50):
         text = f"<|im_start|>user\nPlease ping host {number}<|im_end|>\n"
         assert encoder.encode(text, ()).ids == chatml(text, add_special_tokens=False)["input_ids"]
-        assert sum(map(len, encoder._remembered)) <= 100
+        assert sum(map(len, encoder._remembered)) <= 100 + len(text)
