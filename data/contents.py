@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from data.conversation import Conversation
 from data.row import JsonObject
 
 # Keywords that steer a server or a form, not the model; the canonical tool list leaves them out.
@@ -17,17 +16,19 @@ class Content(NamedTuple):
     text: str
 
 
-def lost_contents(talk: Conversation, text: str) -> str:
-    """The first thing of the row that its rendered text does not hold, named, or "".
-
-    Tools may stand anywhere; messages must stand in their order.
-    """
-    for tool in talk.tools or []:
+def lost_of_tools(tools: list[JsonObject], text: str) -> str:
+    """The first thing of the tools that the rendered text does not hold, named, or ""; they may stand anywhere."""
+    for tool in tools:
         for content in tool_contents(tool):
             if not _find(content.text, text, 0):
                 return content.what
+    return ""
+
+
+def lost_of_messages(messages: list[JsonObject], text: str) -> str:
+    """The same of the messages, which must stand in their order."""
     position = 0
-    for number, message in enumerate(talk.messages, start=1):
+    for number, message in enumerate(messages, start=1):
         for content in message_contents(message):
             end = _find(content.text, text, position)
             if not end:

@@ -9,7 +9,7 @@ ones are skipped), null content becomes "", an empty `tool_calls` disappears. Wh
 import json
 from typing import NamedTuple
 
-from data.row import Content, JsonObject, Message, Row
+from data.row import Content, FunctionSpec, JsonObject, Message, Row
 from data.strict_json import load_json
 from data.user_error import UserError
 
@@ -30,7 +30,7 @@ class Conversation(NamedTuple):
 def conversation(row: Row) -> Conversation:
     """Bring a checked row to the form that is rendered."""
     messages = [_message(message) for message in row.messages]
-    tools = [_tool(tool.model_dump()) for tool in row.tools] if row.tools else None
+    tools = [_tool(tool.function) for tool in row.tools] if row.tools else None
     return Conversation(messages, tools, [message.is_trained for message in row.messages])
 
 
@@ -76,6 +76,6 @@ def _message(message: Message) -> JsonObject:
     return out
 
 
-def _tool(tool: JsonObject) -> JsonObject:
-    function = {key: tool["function"][key] for key in ("name", "description", "parameters")}
-    return {"type": "function", "function": {key: value for key, value in function.items() if value is not None}}
+def _tool(function: FunctionSpec) -> JsonObject:
+    given = {"name": function.name, "description": function.description, "parameters": function.parameters}
+    return {"type": "function", "function": {key: value for key, value in given.items() if value is not None}}

@@ -1,10 +1,9 @@
 """Row files: JSONL (plain or gzipped) to checked rows, with every fault found by line."""
 
-import gzip
 import hashlib
-import zlib
-from codecs import BOM_UTF8
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
+from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -12,15 +11,22 @@ from typing import NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from data.legacy_functions import as_written, convert, is_legacy
+from data.parallel_rows import Chunk, chunks, on_all_cores
 from data.preference_row import PreferenceRow
 from data.row import JsonObject, Row
+from data.row_lines import LineFile, row_lines
 from data.rules.findings import Fault, Finding, place
 from data.rules.form import form_faults, without_extra_keys
 from data.rules.preferences import is_preference, preference_faults, with_place_hint, with_todays_names
 from data.rules.rows import row_faults
 from data.rules.severities import DEFAULTS, RuleSeverities, severities_beside
+from data.stored_rows import StoredRows
 from data.strict_json import load_json
 from data.user_error import UserError
+
+LARGE_BYTES = 48 * 2**20
+"""A file of more is read on all cores, and its rows stay on disk; those of a smaller one are held, which is faster."""
+GZIP_RATIO = 8  # rows packed to bytes, about
 
 AnyRow = TypeVar("AnyRow", Row, PreferenceRow)
 
@@ -40,9 +46,9 @@ class NumberedPreference(NamedTuple):
 
 class RowFile(NamedTuple):
     path: Path
-    rows: list[NumberedRow]
+    rows: Sequence[NumberedRow]
     """The chat rows without an error."""
-    preferences: list[NumberedPreference]
+    preferences: Sequence[NumberedPreference]
     """The preference rows without an error."""
     findings: list[Finding]
     """Errors and warnings of all lines, in file order."""
@@ -50,14 +56,24 @@ class RowFile(NamedTuple):
     """Lines that hold something."""
 
 
+class CheckedChunk(NamedTuple):
+    num_lines: int
+    """Lines that hold something."""
+    rows: list[int]
+    """1-based numbers of the lines with chat rows without an error."""
+    preferences: list[int]
+    findings: list[Finding]
+
+
 def file_sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="check the recipe's paths") from error
 
 
-def read_rows(path: Path, severities: RuleSeverities | None = None) -> list[NumberedRow]:
+def read_rows(path: Path, severities: RuleSeverities | None = None) -> Sequence[NumberedRow]:
     """All rows of a file. Raises UserError with the first fault when any row has an error."""
     file = read_row_file(path, severities)
     require_no_error(file.findings)
@@ -84,25 +100,92 @@ def read_row_file(path: Path, severities: RuleSeverities | None = None) -> RowFi
     Without severities, those count that the rows were prepared under (`severities_beside`).
     """
     severities = severities or severities_beside(path)
-    file = RowFile(path, [], [], [], num_lines=0)
+    file = _stored(path, severities) if _is_large(path) else _held(path, severities)
+    if not file.num_lines:
+        raise UserError("the file is empty", where=str(path), fix="one JSON object a line: messages and tools")
+    if file.rows and file.preferences:
+        file.findings.append(_mixed(file, severities))
+    return file
+
+
+def _is_large(path: Path) -> bool:
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return False  # told where it is read
+    return size * (GZIP_RATIO if path.suffix == ".gz" else 1) > LARGE_BYTES
+
+
+def _held(path: Path, severities: RuleSeverities) -> RowFile:
+    rows: list[NumberedRow] = []
+    preferences: list[NumberedPreference] = []
+    findings: list[Finding] = []
     num_lines = 0
-    for line, data in enumerate(_lines(path), start=1):
+    for line, data in enumerate(row_lines(path), start=1):
         if not data.strip():
             continue
         num_lines += 1
         row, found = parse_row(path, line, data, severities)
-        file.findings.extend(found)
+        findings.extend(found)
         if any(finding.is_error for finding in found):
             continue
         if isinstance(row, Row):
-            file.rows.append(NumberedRow(path, line, row))
+            rows.append(NumberedRow(path, line, row))
         elif row:
-            file.preferences.append(NumberedPreference(path, line, row))
-    if not num_lines:
-        raise UserError("the file is empty", where=str(path), fix="one JSON object a line: messages and tools")
-    if file.rows and file.preferences:
-        file.findings.append(_mixed(file, severities))
-    return file._replace(num_lines=num_lines)
+            preferences.append(NumberedPreference(path, line, row))
+    return RowFile(path, rows, preferences, findings, num_lines)
+
+
+def _stored(path: Path, severities: RuleSeverities) -> RowFile:
+    rows, preferences = array("I"), array("I")
+    findings: list[Finding] = []
+    faults: dict[Fault, Fault] = {}  # the same fault of many rows is held once
+    num_lines = 0
+    for checked in on_all_cores(partial(check_chunk, severities), chunks(path)):
+        num_lines += checked.num_lines
+        rows.extend(checked.rows)
+        preferences.extend(checked.preferences)
+        findings.extend(
+            finding._replace(path=path, fault=faults.setdefault(finding.fault, finding.fault))
+            for finding in checked.findings
+        )
+    lines = LineFile(path)
+    return RowFile(
+        path,
+        StoredRows(lines, rows, lambda line, data: NumberedRow(path, line, row_of(data, Row, severities))),
+        StoredRows(
+            lines,
+            preferences,
+            lambda line, data: NumberedPreference(path, line, row_of(data, PreferenceRow, severities)),
+        ),
+        findings,
+        num_lines,
+    )
+
+
+def check_chunk(severities: RuleSeverities, chunk: Chunk) -> CheckedChunk:
+    """Some lines of a file, checked; only what was found of them is handed back, not the rows."""
+    checked = CheckedChunk(sum(bool(data.strip()) for data in chunk.lines), [], [], [])
+    for line, data in enumerate(chunk.lines, start=chunk.first):
+        if not data.strip():
+            continue
+        row, found = parse_row(chunk.path, line, data, severities)
+        checked.findings.extend(found)
+        if row and not any(finding.is_error for finding in found):
+            (checked.rows if isinstance(row, Row) else checked.preferences).append(line)
+    return checked
+
+
+def row_of(data: bytes, cls: type[AnyRow], severities: RuleSeverities) -> AnyRow:
+    """The row of a line that was found to be good before; its rules are not looked at again."""
+    raw = load_json(data.decode())
+    row, _ = _preference(raw, severities, _no_faults) if is_preference(raw) else _chat(raw, severities, _no_faults)
+    assert isinstance(row, cls), "the line was a good row when it was checked"
+    return row
+
+
+def _no_faults(row: Row | PreferenceRow) -> list[Fault]:
+    return []
 
 
 def parse_row(
@@ -124,22 +207,26 @@ def parse_row(
     return row, place(path, line, faults, severities)
 
 
-def _chat(raw: JsonObject, severities: RuleSeverities) -> tuple[Row | None, list[Fault]]:
+def _chat(
+    raw: JsonObject, severities: RuleSeverities, rules: Callable[[Row], list[Fault]] = row_faults
+) -> tuple[Row | None, list[Fault]]:
     if "messages" not in raw and {"prompt", "completion"} & set(raw):
         reason, fix = "Unexpected file format, expected chat messages", "write the prompt as a user message"
         return None, [Fault("file_format", reason, fix=fix)]
     if not is_legacy(raw):
-        return _validated(Row, raw, row_faults, severities)
+        return _validated(Row, raw, rules, severities)
     converted = convert(raw)
     if converted.row is None:
         return None, converted.faults
-    row, faults = _validated(Row, converted.row, row_faults, severities)
+    row, faults = _validated(Row, converted.row, rules, severities)
     return row, converted.faults + [as_written(fault) for fault in faults]
 
 
-def _preference(raw: JsonObject, severities: RuleSeverities) -> tuple[PreferenceRow | None, list[Fault]]:
+def _preference(
+    raw: JsonObject, severities: RuleSeverities, rules: Callable[[PreferenceRow], list[Fault]] = preference_faults
+) -> tuple[PreferenceRow | None, list[Fault]]:
     raw, faults = with_todays_names(raw)
-    row, found = _validated(PreferenceRow, raw, preference_faults, severities)
+    row, found = _validated(PreferenceRow, raw, rules, severities)
     return row, faults + [with_place_hint(fault) for fault in found]
 
 
@@ -163,19 +250,3 @@ def _mixed(file: RowFile, severities: RuleSeverities) -> Finding:
     line = max(file.rows[0].line, file.preferences[0].line)
     fault = Fault("file_format", "the file holds chat rows and preference rows", fix="give each kind its own file")
     return place(file.path, line, [fault], severities)[0]
-
-
-def _lines(path: Path) -> list[bytes]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
-    try:
-        data = gzip.decompress(data) if path.suffix == ".gz" else data
-        # Not splitlines: U+2028 and its like are legal inside JSON strings. A file whose first line is no UTF-8 is no
-        # row file; one bad byte further down is a fault of its line.
-        first, *others = data.removeprefix(BOM_UTF8).split(b"\n")
-        first.decode()
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"is not UTF-8 JSONL: {error}", where=str(path), fix="save it as UTF-8") from error
-    return [first, *others]

@@ -1,13 +1,15 @@
 """What a set of rows holds, counted: the figures `data.check` prints above its findings."""
 
 from collections import Counter
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 from data.conversation import content_text
+from data.near_duplicates import hash64
 from data.reading import NumberedPreference, NumberedRow, RowFile
 from data.row import Row
 from data.rules.findings import Finding
+from data.stored_rows import joined, without
 
 Shape = Literal["no_call", "single", "parallel", "multi_step", "recovery"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
@@ -31,38 +33,44 @@ class RowSummary(NamedTuple):
 
 
 def summarise(files: list[RowFile], findings: list[Finding]) -> RowSummary:
-    """Figures of the rows that no finding refuses."""
-    rows = [numbered.row for numbered in good_rows(files, findings)]
-    lines = sum(file.num_lines for file in files)
-    calls = Counter(call.function.name for row in rows for message in row.messages for call in message.tool_calls or [])
-    shapes = Counter(map(shape_of, rows))
+    """Figures of the rows that no finding refuses; each is looked at once, as they may be read from disk."""
+    rows = good_rows(files, findings)
     preferences = len(good_preferences(files, findings))
-    good = len(rows) + preferences
+    calls: Counter[str] = Counter()
+    shapes: Counter[Shape] = Counter()
+    listed: set[str] = set()
+    prompts: set[int] = set()
+    num_messages = 0
+    for _, _, row in rows:
+        num_messages += len(row.messages)
+        calls.update(call.function.name for message in row.messages for call in message.tool_calls or [])
+        shapes[shape_of(row)] += 1
+        listed |= row.tool_names()
+        prompts.add(hash64(_system_prompt(row).encode()))
+    lines, good = sum(file.num_lines for file in files), len(rows) + preferences
     return RowSummary(
         lines=lines,
         good=good,
         refused=lines - good,
         preferences=preferences,
-        messages=sum(len(row.messages) for row in rows),
+        messages=num_messages,
         calls=dict(calls.most_common()),
-        uncalled_tools=sorted({name for row in rows for name in row.tool_names()} - set(calls)),
+        uncalled_tools=sorted(listed - set(calls)),
         shapes={shape: shapes[shape] for shape in SHAPES},
-        system_prompts=len({_system_prompt(row) for row in rows}),
+        system_prompts=len(prompts),
     )
 
 
-def good_rows(files: list[RowFile], findings: list[Finding]) -> list[NumberedRow]:
-    refused = _refused(findings)
-    return [row for file in files for row in file.rows if (row.path, row.line) not in refused]
+def good_rows(files: list[RowFile], findings: list[Finding]) -> Sequence[NumberedRow]:
+    return joined([without(file.rows, _refused(file, findings)) for file in files])
 
 
-def good_preferences(files: list[RowFile], findings: list[Finding]) -> list[NumberedPreference]:
-    refused = _refused(findings)
-    return [row for file in files for row in file.preferences if (row.path, row.line) not in refused]
+def good_preferences(files: list[RowFile], findings: list[Finding]) -> Sequence[NumberedPreference]:
+    return joined([without(file.preferences, _refused(file, findings)) for file in files])
 
 
-def _refused(findings: list[Finding]) -> set[tuple[Path, int]]:
-    return {(finding.path, finding.line) for finding in findings if finding.is_error}
+def _refused(file: RowFile, findings: list[Finding]) -> set[int]:
+    return {finding.line for finding in findings if finding.is_error and finding.path == file.path}
 
 
 def shape_of(row: Row) -> Shape:

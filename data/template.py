@@ -10,6 +10,8 @@ from data.user_error import UserError
 FOLDER = Path(__file__).parent / "templates"
 TemplateName = Literal["llama3", "chatml"]
 MARKER = re.compile(r"\{%-?\s*generation\s*-?%\}")
+TOOL_MACROS = (FOLDER / "tools.jinja").read_text()
+"""`tool_list(tools)`, which every template of ours begins with: the text of a tool list depends on nothing else."""
 
 # What each family writes around a turn: the header tokens, and the token that ends a turn.
 _TOKENS = {
@@ -30,6 +32,11 @@ class Template(NamedTuple):
     def sha256(self) -> str:
         return hashlib.sha256(self.source.encode()).hexdigest()
 
+    @property
+    def without_tool_macros(self) -> str | None:
+        """The source for whoever brings a `tool_list` of their own; None where it does not begin with ours."""
+        return self.source.removeprefix(TOOL_MACROS) if self.source.startswith(TOOL_MACROS) else None
+
 
 def load_template(name: str) -> Template:
     """One of our templates by name (`llama3`, `chatml`).
@@ -38,7 +45,7 @@ def load_template(name: str) -> Template:
     """
     if name not in _TOKENS:
         raise UserError(f"unknown template {name!r}", fix=f"use one of {', '.join(_TOKENS)}")
-    source = (FOLDER / "tools.jinja").read_text() + (FOLDER / f"{name}.jinja").read_text()
+    source = TOOL_MACROS + (FOLDER / "assistant_text.jinja").read_text() + (FOLDER / f"{name}.jinja").read_text()
     header_tokens, end_token = _TOKENS[name]
     return Template(name, source, header_tokens, end_token)
 

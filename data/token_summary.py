@@ -1,15 +1,19 @@
 """Rows measured in tokens; those that cannot be rendered or are too long become findings."""
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from rich.console import Console
+from rich.progress import track
+
+from data.parallel_render import row_lengths
 from data.reading import NumberedPreference, NumberedRow
-from data.render import Tokenizer, render
-from data.row import JsonObject, Row
+from data.render import Tokenizer
+from data.row import JsonObject
 from data.rules.findings import Fault, Finding, place
 from data.rules.severities import RuleSeverities
 from data.template import Template
-from data.user_error import UserError
 
 
 class Spread(NamedTuple):
@@ -18,7 +22,7 @@ class Spread(NamedTuple):
     max: int
 
     @classmethod
-    def of(cls, counts: list[int]) -> "Spread":
+    def of(cls, counts: Sequence[int]) -> "Spread":
         ranked = sorted(counts) or [0]
         # Nearest rank: the smallest count that 95 % of the rows do not exceed.
         return cls(sum(ranked) / len(ranked), ranked[-(-95 * len(ranked) // 100) - 1], ranked[-1])
@@ -44,36 +48,35 @@ class Measured(NamedTuple):
 
 
 def measure(
-    rows: Iterable[NumberedRow | NumberedPreference],
+    rows: Sequence[NumberedRow | NumberedPreference],
     tokenizer: Tokenizer,
     template: Template,
     max_length: int | None,
     severities: RuleSeverities,
 ) -> Measured:
     """Render every row as training does; a preference row is two, one for each output."""
-    lengths: list[int] = []
-    trained: list[int] = []
+    tokens, trained = array("L"), array("L")
     findings: list[Finding] = []
-    for path, line, row in rows:
-        for part in (row,) if isinstance(row, Row) else (row.chosen(), row.rejected()):
-            try:
-                rendered = render(part, tokenizer, template)
-            except UserError as error:
-                findings += place(path, line, [_render_fault(template, error)], severities)
-                break
-            length = len(rendered.input_ids)
-            lengths.append(length)
-            trained.append(rendered.num_trained)
+    console = Console(stderr=True)
+    measured = row_lengths(rows, tokenizer, template)
+    for row in track(
+        measured, "rendering rows", len(rows), transient=True, console=console, disable=not console.is_terminal
+    ):
+        for length, num_trained in row.lengths:
+            tokens.append(length)
+            trained.append(num_trained)
             if max_length and length > max_length:
                 reason = f"the row is {length} tokens long, {length - max_length} more than the {max_length} allowed"
                 fault = Fault("too_long", reason, fix="shorten it, or raise --max-length")
-                findings += place(path, line, [fault], severities)
-    share = sum(trained) / sum(lengths) if lengths else 0.0
-    summary = TokenSummary(template.name, max_length, len(lengths), Spread.of(lengths), Spread.of(trained), share)
+                findings += place(row.path, row.line, [fault], severities)
+        if row.fault:
+            findings += place(row.path, row.line, [_render_fault(template, row.fault, row.fix)], severities)
+    share = sum(trained) / sum(tokens) if tokens else 0.0
+    summary = TokenSummary(template.name, max_length, len(tokens), Spread.of(tokens), Spread.of(trained), share)
     return Measured(summary, findings)
 
 
-def _render_fault(template: Template, error: UserError) -> Fault:
+def _render_fault(template: Template, what: str, fix: str) -> Fault:
     """S25, whose words some faults of `render` have already."""
     reason = f"Cannot be rendered with the {template.name} template"
-    return Fault("render", error.what if error.what.startswith(reason) else f"{reason}: {error.what}", fix=error.fix)
+    return Fault("render", what if what.startswith(reason) else f"{reason}: {what}", fix=fix)

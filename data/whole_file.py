@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -21,16 +22,41 @@ def write_whole(path: Path, text: str, *, errors: str = "strict") -> None:
 
 @contextmanager
 def whole_file(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
-    """A file to write piece by piece, as `write_whole` writes it; what ends the block early leaves no trace of it."""
+    """A file to write piece by piece, as `write_whole` writes it; what ends the block early leaves no trace of it.
+
+    Only the disk's refusal of this file becomes a UserError: other OSErrors of the block leave it as they are.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with _telling(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("w", encoding="utf-8", errors=errors) as file:
-                yield file
+        file = _ToldFile(path, partial, errors)
+    try:
+        yield file
+        with _telling(path):
+            file.close()
             partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):  # what is still buffered is thrown away
+            file.close()
+        partial.unlink(missing_ok=True)
+
+
+class _ToldFile(TextIOWrapper):
+    """Tells a write that the disk refuses by the name that the file is to have."""
+
+    def __init__(self, path: Path, partial: Path, errors: str) -> None:
+        super().__init__(partial.open("wb"), encoding="utf-8", errors=errors)
+        self._path = path
+
+    def write(self, text: str, /) -> int:
+        with _telling(self._path):
+            return super().write(text)
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(
             f"cannot be written: {error.strerror}", where=str(path), fix="give a path in a folder that you own"

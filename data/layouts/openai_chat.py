@@ -13,6 +13,7 @@ from data.layouts.layout import Layout, roles
 from data.layouts.literal import json_text
 from data.layouts.record_error import RecordError, as_list, as_object
 from data.layouts.tool_list import read_tools
+from data.legacy_functions import convert
 from data.row import JsonObject
 
 ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
@@ -33,13 +34,24 @@ def _has_value_parts(record: JsonObject) -> bool:
 def draft_chat(record: JsonObject) -> Draft:
     """The draft of `messages` with `tools` or, deprecated, `functions`."""
     chat = _Chat()
-    for message in as_list(record.get("messages"), "messages"):
+    for message in _with_tool_calls(as_list(record.get("messages"), "messages")):
         chat.add(as_object(message, "a message"))
     if record.get("functions") and record.get("tools"):
         raise RecordError("tools", "functions and tools cannot be mixed", "keep tools")
     given = record.get("tools") if record.get("tools") is not None else record.get("functions")
     tools = None if given is None else read_tools(given, chat.notes)
     return Draft(chat.messages, tools, chat.notes, record.get("parallel_tool_calls"))
+
+
+def _with_tool_calls(messages: list[Any]) -> list[Any]:
+    """The messages with calls and results in place of `function_call` and role `function`."""
+    converted = convert({"messages": messages})
+    if converted.faults:
+        fault = converted.faults[0]
+        where = f"message {fault.message}: " if fault.message else ""
+        raise RecordError("results", where + fault.reason, fault.fix)
+    assert converted.row is not None, "a row without faults is converted"
+    return as_list(converted.row["messages"], "messages")
 
 
 class _Chat:
@@ -57,15 +69,10 @@ class _Chat:
                 self.notes["reasoning left out"] += bool(message.pop(key))
         if message.get("tool_calls") == []:
             del message["tool_calls"]
-        if "function_call" in message:
-            call = message.pop("function_call")
-            if "tool_calls" in message:
-                raise RecordError("call", "a message has both tool_calls and function_call", "keep tool_calls")
-            message["tool_calls"] = [{"function": call}]
         if "tool_calls" in message:
             self._open = []
             message["tool_calls"] = [self._call(call) for call in as_list(message["tool_calls"], "tool_calls")]
-        if message.get("role") in ("tool", "function"):
+        if message.get("role") == "tool":
             self._answer(message)
         self.messages.append(message)
 
@@ -83,7 +90,7 @@ class _Chat:
     def _answer(self, message: JsonObject) -> None:
         if isinstance(message.get("content"), dict):
             message["content"] = json_text(message["content"])
-        if "tool_call_id" in message and message["role"] == "tool":
+        if "tool_call_id" in message:
             return
         if not self._open:
             raise RecordError("results", "a result without tool_call_id answers no call", "name the call it answers")
@@ -92,7 +99,7 @@ class _Chat:
             raise RecordError(
                 "results", f"a result of {message['name']!r} is at a call of {called!r}", "mend the order"
             )
-        message |= {"role": "tool", "tool_call_id": call_id}
+        message["tool_call_id"] = call_id
 
 
 OPENAI_CHAT = Layout(

@@ -37,8 +37,8 @@ def test_deprecated_functions_become_tools(tmp_path: Path) -> None:
     }  # fmt: skip
     row = row_of(tmp_path, record, "openai")
     assert row["tools"] == [PING]
-    assert row["messages"][1]["tool_calls"] == [ping(call_id="call_1")]
-    assert row["messages"][2] == {"role": "tool", "name": "ping", "content": "ok", "tool_call_id": "call_1"}
+    assert row["messages"][1]["tool_calls"] == [ping(call_id="call_2")]
+    assert row["messages"][2] == {"role": "tool", "name": "ping", "content": "ok", "tool_call_id": "call_2"}
 
 
 def test_calls_without_ids_are_paired_in_order(tmp_path: Path) -> None:
@@ -74,7 +74,11 @@ OPENAI_FAULTS: dict[str, tuple[JsonObject, tuple[str, str]]] = {
     "the wrong function's result": (
         raw(user("Hi"), says(None, function_call={"name": "ping", "arguments": "{}"}),
             {"role": "function", "name": "pong", "content": "ok"}, says("Done.")),
-        ("results", "a result of 'pong' is at a call of 'ping'"),
+        ("results", "message 3: answers 'pong', but the call before it is to 'ping'"),
+    ),
+    "a call in both layouts": (
+        raw(user("Hi"), says(None, ping(), function_call={"name": "ping", "arguments": "{}"}), result("ok")),
+        ("results", "functions and tools cannot be mixed"),
     ),
     "arguments that are no object": (
         raw(user("Hi"), says(None, ping("[1]"))),

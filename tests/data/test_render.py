@@ -9,10 +9,11 @@ import pytest
 
 from data.conversation import calls_of, content_text, conversation
 from data.reading import read_rows
-from data.render import IGNORE, render, render_prompt
+from data.render import IGNORE, render
 from data.row import Message, Row
 from data.task_api.scenarios import synthesize
 from data.template import Template, load_template
+from data.template_text import render_prompt
 from data.user_error import UserError
 from tests.data.rows import PING, PING_TEXT, ping, result, row, says, user
 from tests.eval.tricky_rows import DIALECTS, TRICKY_ROWS
@@ -79,7 +80,7 @@ def test_each_turn_starts_with_the_prompt_of_the_shorter_row(chatml: Any) -> Non
     rendered, talk = render(CHAIN, chatml, template), conversation(CHAIN)
     assert [turn.message for turn in rendered.turns] == [2, 5, 7, 9]
     for turn in rendered.turns:
-        prompt = render_prompt(talk.messages[: turn.message], talk.tools, chatml, template)
+        prompt = render_prompt(talk.messages[: turn.message], talk.tools, template, chatml.special_tokens_map)
         assert rendered.input_ids[: turn.start] == chatml(prompt, add_special_tokens=False)["input_ids"]
         shorter = CHAIN.model_copy(update={"messages": CHAIN.messages[: turn.message + 1]})
         shorter_ids = render(shorter, chatml, template).input_ids
@@ -136,6 +137,20 @@ def test_a_template_that_marks_only_some_turns_is_refused(chatml: Any) -> None:
     )
     assert refusal(CHAIN, chatml, half) == (
         "the mutant template marks 1 assistant turns of 4 (fix: put the generation markers around every assistant turn)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("~ '<|im_end|>' -}}{%- endgeneration -%}", "-}}{%- endgeneration -%}{{- '<|im_end|>' -}}"),
+        ("-}}{%- endgeneration -%}\n    {{- '\\n' -}}", "~ '\\n' -}}{%- endgeneration -%}"),
+    ],
+)
+def test_a_template_whose_markers_end_elsewhere_than_the_turn_is_refused(old: str, new: str, chatml: Any) -> None:
+    assert refusal(CHAIN, chatml, mutated(old, new)) == (
+        "the mutant template marks message 3 with another end than <|im_end|>"
+        " (fix: end the generation markers straight after the token that ends a turn)"
     )
 
 

@@ -1,0 +1,73 @@
+"""The lengths of many rows in tokens, rendered on all cores, in order; few rows are rendered in this process."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from data.parallel_rows import on_all_cores
+from data.reading import NumberedPreference, NumberedRow
+from data.render import Renderer, Tokenizer
+from data.row import Row
+from data.template import Template
+from data.user_error import UserError
+
+MANY = 10_000  # rows; a process needs some seconds to start and to load what renders
+BATCH = 100
+
+
+class Length(NamedTuple):
+    tokens: int
+    trained_tokens: int
+
+
+class RowLengths(NamedTuple):
+    path: Path
+    line: int
+    lengths: list[Length]
+    """One; of a preference row two, one for each output."""
+    fault: str = ""
+    """Why the row, or its next output, cannot be rendered, or ""."""
+    fix: str = ""
+
+
+def row_lengths(
+    rows: Sequence[NumberedRow | NumberedPreference], tokenizer: Tokenizer, template: Template
+) -> Iterator[RowLengths]:
+    """Every row rendered as training renders it, for its length alone."""
+    if len(rows) < MANY:
+        renderer = Renderer(tokenizer, template)
+        yield from (_row_lengths(numbered, renderer) for numbered in rows)
+        return
+    for batch in on_all_cores(_batch_lengths, _batches(rows), _load, (tokenizer, template)):
+        yield from batch
+
+
+def _batches(rows: Iterable[NumberedRow | NumberedPreference]) -> Iterator[list[NumberedRow | NumberedPreference]]:
+    rest = iter(rows)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+_loaded: list[Renderer] = []
+"""Of a process of the pool: its own renderer, which remembers tool lists from batch to batch."""
+
+
+def _load(tokenizer: Tokenizer, template: Template) -> None:
+    _loaded.append(Renderer(tokenizer, template))
+
+
+def _batch_lengths(batch: list[NumberedRow | NumberedPreference]) -> list[RowLengths]:
+    return [_row_lengths(numbered, _loaded[0]) for numbered in batch]
+
+
+def _row_lengths(numbered: NumberedRow | NumberedPreference, renderer: Renderer) -> RowLengths:
+    path, line, row = numbered
+    lengths: list[Length] = []
+    for part in (row,) if isinstance(row, Row) else (row.chosen(), row.rejected()):
+        try:
+            rendered = renderer.render(part)
+        except UserError as error:
+            return RowLengths(path, line, lengths, error.what, error.fix)
+        lengths.append(Length(len(rendered.input_ids), rendered.num_trained))
+    return RowLengths(path, line, lengths)

@@ -1,0 +1,145 @@
+"""Text to tokens piece by piece: what stands between two special tokens is tokenised by itself, and remembered.
+
+A tokenizer cuts a text at its special tokens before anything else, so the pieces give the tokens of the whole. One
+that might look beyond its special tokens gets its texts whole; one whose words end with the line gets line by line.
+Tested on the real tokenizers of both families.
+"""
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+MAX_REMEMBERED = 2_000_000  # letters; with their tokens about 30 MB
+NEVER = re.compile(r"(?!)")
+# Steps before the model that see one piece at a time, whatever stands beside it.
+LOCAL_STEPS = {"ByteLevel", "Digits", "Split"}
+# How Llama 3 and Qwen cut a piece into words; ByteLevel does it as GPT-2. Merges never cross a word, and with these a
+# word always ends on a line end that stands alone between two letters or marks: each line can be tokenised by itself.
+_LETTERS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
+_MARKS = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+KNOWN_WORDS = {_LETTERS + digits + _MARKS for digits in (r"\p{N}{1,3}", r"\p{N}")}
+LINE_START = re.compile(r"(?<=\S\n)(?=\S)")
+
+
+class Cut(NamedTuple):
+    character: int
+    token: int
+
+
+class Encoded(NamedTuple):
+    text: str
+    ids: list[int]
+    token_at: dict[int, int]
+    """Of each character that was asked for, the token that holds it."""
+    cuts: list[Cut]
+    """Where the text may be cut without a change of tokens: at its start and after each special token."""
+
+
+class PieceEncoder:
+    """The tokens of texts that share pieces: tools, headers, system prompts."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._backend = tokenizer.backend_tokenizer
+        self._backend.encode_special_tokens = tokenizer.split_special_tokens
+        self._special_ids = {token.content: number for number, token in tokenizer.added_tokens_decoder.items()}
+        self._boundaries = boundaries(tokenizer)
+        self._lines = LINE_START if has_known_words(tokenizer) else NEVER
+        self._remembered: dict[str, list[int]] = {}
+        self._num_letters = 0
+
+    def encode(self, text: str, characters: Collection[int]) -> Encoded:
+        """The tokens of a text, and which of them hold the given characters."""
+        pieces = self._pieces(text)
+        self._learn(piece for piece, is_special in pieces if not is_special)
+        ids: list[int] = []
+        token_at: dict[int, int] = {}
+        cuts = [Cut(0, 0)]
+        asked = sorted(characters, reverse=True)
+        end = 0
+        for piece, is_special in pieces:
+            start, end = end, end + len(piece)
+            encoding = None
+            while asked and asked[-1] < end:
+                character = asked.pop()
+                inside = 0
+                if character > start and not is_special:
+                    encoding = encoding or self._backend.encode(piece, add_special_tokens=False)
+                    inside = encoding.char_to_token(character - start)
+                token_at[character] = len(ids) + inside
+            if is_special:
+                ids.append(self._special_ids[piece])
+                cuts.append(Cut(end, len(ids)))
+            else:
+                ids += self._remembered[piece]
+        return Encoded(text, ids, token_at, cuts)
+
+    def is_prefix(self, encoded: Encoded, character: int, token: int) -> bool:
+        """Whether the text up to `character`, tokenised alone, gives the first `token` tokens."""
+        cut = encoded.cuts[bisect_right(encoded.cuts, character, key=lambda cut: cut.character) - 1]
+        rest = encoded.text[cut.character : character]
+        self._learn([rest])
+        return encoded.ids[cut.token : token] == self._remembered[rest]
+
+    def _pieces(self, text: str) -> list[tuple[str, bool]]:
+        """The text in pieces; which of them are special tokens."""
+        pieces: list[tuple[str, bool]] = []
+        for number, piece in enumerate(self._boundaries.split(text)):
+            if number % 2:
+                pieces.append((piece, True))
+            elif piece:
+                pieces += [(line, False) for line in self._lines.split(piece)]
+        return pieces
+
+    def _learn(self, pieces: Iterable[str]) -> None:
+        if self._num_letters > MAX_REMEMBERED:
+            self._remembered = {}
+            self._num_letters = 0
+        new = list(dict.fromkeys(piece for piece in pieces if piece not in self._remembered))
+        if not new:
+            return
+        # Whoever had the tokenizer before may have left it cutting or filling up texts.
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        self._num_letters += sum(map(len, new))
+        for piece, encoding in zip(new, self._backend.encode_batch(new, add_special_tokens=False), strict=True):
+            self._remembered[piece] = encoding.ids
+
+
+def boundaries(tokenizer: Any) -> re.Pattern[str]:
+    """Finds the special tokens of a text, in a group; NEVER where its pieces might need their neighbours."""
+    added = list(tokenizer.added_tokens_decoder.values())
+    takes_neighbours = any(token.lstrip or token.rstrip or token.single_word for token in added)
+    is_searched_twice = len({token.normalized for token in added}) > 1
+    if not added or takes_neighbours or is_searched_twice or tokenizer.split_special_tokens:
+        return NEVER
+    if not _is_local(tokenizer.backend_tokenizer):
+        return NEVER
+    names = sorted((re.escape(token.content) for token in added), key=len, reverse=True)
+    return re.compile(f"({'|'.join(names)})")
+
+
+def has_known_words(tokenizer: Any) -> bool:
+    """Whether each line of a piece can be tokenised by itself."""
+    if boundaries(tokenizer) == NEVER:
+        return False
+    words = [step for step in _steps(tokenizer.backend_tokenizer) if step["type"] == "Split" or step.get("use_regex")]
+    return bool(words) and all(step["type"] != "Split" or _is_known(step) for step in words)
+
+
+def _is_known(split: dict[str, Any]) -> bool:
+    return split["pattern"].get("Regex") in KNOWN_WORDS and split["behavior"] == "Isolated" and not split["invert"]
+
+
+def _is_local(backend: Any) -> bool:
+    """Whether each piece between special tokens is cut into words by itself."""
+    if backend.normalizer is not None or backend.pre_tokenizer is None:
+        return False
+    return all(step["type"] in LOCAL_STEPS and not step.get("add_prefix_space") for step in _steps(backend))
+
+
+def _steps(backend: Any) -> list[dict[str, Any]]:
+    state = json.loads(backend.pre_tokenizer.__getstate__())
+    steps: list[dict[str, Any]] = state["pretokenizers"] if state["type"] == "Sequence" else [state]
+    return steps

@@ -1,0 +1,64 @@
+"""The lines of a row file, one at a time: a file may be larger than memory."""
+
+import gzip
+import zlib
+from array import array
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import BinaryIO, cast
+
+from data.user_error import UserError
+
+
+def row_lines(path: Path) -> Iterator[bytes]:
+    """Every line, without its end; plain or gzipped.
+
+    Raises UserError for a file that cannot be read or whose first line is no UTF-8, as no row file's is; one bad byte
+    further down is a fault of its line.
+    """
+    try:
+        # Lines end on \n alone: U+2028 and its like are legal inside JSON strings.
+        with _opened(path) as file:
+            for number, line in enumerate(file):
+                if number == 0:
+                    line.removeprefix(BOM_UTF8).decode()
+                yield _bare(line, is_first=number == 0)
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"is not UTF-8 JSONL: {error}", where=str(path), fix="save it as UTF-8") from error
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
+
+
+class LineFile:
+    """Lines that stay on disk, found by their number; 8 bytes of memory for each."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = _opened(path)
+        if path.suffix == ".gz":  # packed lines cannot be found by their place
+            unpacked = cast(BinaryIO, TemporaryFile())  # noqa: SIM115  # open as long as its lines are asked for
+            with self._file:
+                copyfileobj(self._file, unpacked)
+            self._file = unpacked
+        self._starts = array("Q")
+        start = 0
+        self._file.seek(0)
+        for line in self._file:
+            self._starts.append(start)
+            start += len(line)
+
+    def __getitem__(self, number: int) -> bytes:
+        """The line of that 1-based number, without its end."""
+        self._file.seek(self._starts[number - 1])
+        return _bare(self._file.readline(), is_first=number == 1)
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def _bare(line: bytes, *, is_first: bool) -> bytes:
+    line = line.removesuffix(b"\n")
+    return line.removeprefix(BOM_UTF8) if is_first else line
