@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+import data.exercise
 from data.exercises.paraphrase import stands_in
 from data.exercises.rows import KINDS, Made, as_row, make_exercises
 from data.exercises.scene import PERSONAS, new_stage
@@ -21,6 +22,7 @@ from data.rules.severities import DEFAULTS
 from data.task_api.service import TASK_TOOLS
 from data.token_summary import measure
 from data.tokenizer_folder import open_tokenizer_folder
+from data.user_error import UserError
 from tests.data.rows import with_tool
 from tests.data.scripted_teacher import scripted_teacher
 from tests.data.test_mock_tools import ORDER_TOOLS, tool
@@ -261,7 +263,17 @@ def test_a_value_stands_in_a_text_as_a_word_of_its_own(value: str, text: str, st
         (ORDER_TOOLS, ["--personas", "absent.json"], "absent.json: cannot be read"),
     ],
 )
-def test_a_users_fault_is_one_line_and_status_2(tmp_path: Path, tools: object, words: list[str], message: str) -> None:
-    failed = run(tools_file(tmp_path, tools), "--out", tmp_path / "rows.jsonl", *words)
+def test_a_users_fault_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tools: object, words: list[str], message: str
+) -> None:
+    out = tmp_path / "rows.jsonl"
+    monkeypatch.setattr(sys, "argv", ["data.exercise", str(tools_file(tmp_path, tools)), "--out", str(out), *words])
+    with pytest.raises(UserError) as error:
+        data.exercise.main()
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert not out.exists()
+
+
+def test_a_users_fault_ends_with_status_2(tmp_path: Path) -> None:
+    failed = run(tools_file(tmp_path, []), "--out", tmp_path / "rows.jsonl")
     assert (failed.returncode, failed.stderr.count("\n")) == (2, 1), failed.stderr
-    assert message in failed.stderr and not (tmp_path / "rows.jsonl").exists()
