@@ -102,12 +102,14 @@ def prepare_rows(section: DataSection, ruler: Ruler, own_test: Path) -> Prepared
             training.pass_on("lengths", result)
     trained, held_out = ([entry.numbered for entry in splits[name]] for name in ("train", "test"))
     require_no_error(set_findings(trained, held_out, section.rules.errors_alone()))
-    _choose(training, section, hard, ruler)
+    _choose(training, section, hard, ruler, [*splits["test"], *splits.get("validation", [])])
     _require_rows("train", training.entries)
     return Prepared(splits | {"train": training.entries}, dropped | {"train": training.dropped}, training.reports)
 
 
-def _choose(training: _Training, section: DataSection, hard: set[tuple[Path, int]], ruler: Ruler) -> None:
+def _choose(
+    training: _Training, section: DataSection, hard: set[tuple[Path, int]], ruler: Ruler, held_out: list[Entry]
+) -> None:
     """Stages 6 to 10: how often each training row is taken, and in which form."""
     shared = [source for source in section.mixture if source.share]
     labels = {source.label for source in shared}
@@ -121,7 +123,7 @@ def _choose(training: _Training, section: DataSection, hard: set[tuple[Path, int
         weighted = [source for source in section.mixture if not source.share]
         training.pass_on("mixture", mix(training.entries, weighted, section.seed))
     if section.augment.is_on:
-        others = OtherTools(training.entries + pool)
+        others = OtherTools(training.entries + pool, held_out)
         changed = augment(training.entries, others, section.augment, section.rules, ruler, section.seed)
         training.pass_on("augment", changed)
     if shared:

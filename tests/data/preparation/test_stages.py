@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from data.preparation.called_tools import called_names
 from data.reading import file_sha256, read_rows
 from data.row import JsonObject
 from data.row_store import RowStore, fill_row_store, rows_key
@@ -146,6 +147,31 @@ def test_a_failed_preparation_writes_nothing(files: dict[str, Path], tmp_path: P
     with pytest.raises(UserError, match="no test rows can be held out by tool"):
         fill(tmp_path / "rows", settings(train=[files["pings"]], split={"by": "tool"}), chatml)
     assert not (tmp_path / "rows").exists()
+
+
+def test_after_all_stages_no_held_out_tool_of_real_rows_is_listed_in_training(
+    shared_data: Path, tmp_path: Path, chatml: Any
+) -> None:
+    sources = [shared_data / name / "train.jsonl" for name in ("home_assistant", "seal_tools")]
+    section = settings(
+        train=[write_head(source, tmp_path / f"{source.parent.name}.jsonl", 90) for source in sources],
+        split={"by": "tool", "test": 0.15, "validation": 0.1},
+        augment={"rename_tools": 0.3, "distractor_tools": 0.5, "drop_called_tool": 0.2},
+    )
+    fill(tmp_path / "rows", section, chatml, 4096)
+    store = RowStore(tmp_path / "rows")
+    called = {
+        name for path in (store.test, store.validation) for row in read_rows(path) for name in called_names(row.row)
+    }
+    assert len(called) > 10
+    assert not called & {
+        name for row in read_rows(store.train) for name in row.row.tool_names() | set(called_names(row.row))
+    }
+
+
+def write_head(source: Path, target: Path, num_rows: int) -> Path:
+    target.write_text("".join(source.read_text().splitlines(keepends=True)[:num_rows]))
+    return target
 
 
 def test_hard_rows_come_from_training_files_and_never_from_the_test_side(
