@@ -113,6 +113,17 @@ def test_the_card_names_sources_stages_and_settings(files: dict[str, Path], tmp_
     assert "| You are a helper. |" in card and "| ping |" in card
 
 
+def test_near_copies_of_given_test_rows_are_not_trained_on(files: dict[str, Path], tmp_path: Path, chatml: Any) -> None:
+    long = [
+        calling(f"Please ping the old {word} server for me{end}", "ping", x="a")
+        for word in WORDS[:2]
+        for end in ("", "!")
+    ]
+    train, test = write_rows(tmp_path / "a.jsonl", [*ROWS, *long[1::2]]), write_rows(tmp_path / "b.jsonl", long[::2])
+    summary = fill(tmp_path / "rows", settings(train=[train], test=[test], dedupe="near"), chatml)
+    assert (summary["train"]["rows"], summary["train"]["dropped"]) == (16, {"near_held_out": 2})
+
+
 def test_copies_are_counted_where_they_are_left_in(files: dict[str, Path], tmp_path: Path, chatml: Any) -> None:
     fill(tmp_path / "rows", settings(train=[files["pings"]], test=[files["sales"]]), chatml)
     card = RowStore(tmp_path / "rows").card.read_text()
