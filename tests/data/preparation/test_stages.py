@@ -188,7 +188,7 @@ def write_head(source: Path, target: Path, num_rows: int) -> Path:
 def test_hard_rows_come_from_training_files_and_never_from_the_test_side(
     files: dict[str, Path], tmp_path: Path, chatml: Any
 ) -> None:
-    store, split = RowStore(tmp_path / "rows"), {"test": 6}
+    store, split = RowStore(tmp_path / "run" / "rows"), {"test": 6}
     fill(store.folder, settings(train=[files["sales"]], split=split), chatml)
     own_test = store.test.read_text()
     evaluation = evaluate(store.test, tmp_path / "eval.json", "o")
@@ -202,6 +202,9 @@ def test_hard_rows_come_from_training_files_and_never_from_the_test_side(
     hard = {f"Sell {word}" for word in WORDS if word[-1] in "aeo"}
     assert {row.row.messages[0].content for row in read_rows(store.train)} == hard - held_out
     assert summary["train"]["dropped"] == {"hard": 10 - len(hard - held_out)}
+    own = evaluation.rename(tmp_path / "run" / "eval.json")
+    with pytest.raises(UserError, match="it lies in the folder of this run, which writes its own evaluation there"):
+        fill(store.folder, settings(train=[files["sales"]], split=split, hard={"eval": own}), chatml)
 
 
 def run(recipe: Path, tokenizer: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
