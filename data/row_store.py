@@ -85,6 +85,9 @@ def fill_row_store(
 
     Raises UserError for all that `prepare_rows` refuses, before anything is written.
     """
+    if section.hard and store.folder.parent.resolve() in section.hard.eval.resolve().parents:
+        what = "it lies in the folder of this run, which writes its own evaluation there"
+        raise UserError(what, where=str(section.hard.eval), fix="give the recipe another name, or copy the file out")
     ruler = Ruler(tokenizer, template, max_length, section.too_long)
     prepared = prepare_rows(section, ruler, own_test=store.test)
     summary: JsonObject = {name: _counts(rows, prepared.dropped[name]) for name, rows in prepared.splits.items()}

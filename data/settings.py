@@ -42,8 +42,9 @@ class DataSection(Section):
     seed: int = 0
     """Of every draw below; `synthesize` has its own."""
     dedupe: Dedupe = "off"
-    """Leave out training rows that are an earlier one again, or (`near`) make the same calls in nearly the same words.
-    Off by default, as in other trainers: the rows are what the files hold. The data card counts the copies."""
+    """Leave out training rows that are an earlier one again, or (`near`) make the same calls in nearly the same words
+    as an earlier or a held-out one. Off by default, as in other trainers: the rows are what the files hold. The data
+    card counts the copies."""
     split: Split | None = None
     """Hold out a part of the training rows."""
     hard: Hard | None = None

@@ -35,7 +35,7 @@ def augment(
     changes: dict[str, Change] = {
         "distractor_tools": partial(add_distractors, others),
         "shorten_descriptions": shorten_descriptions,
-        "rename_tools": rename_tools,
+        "rename_tools": partial(rename_tools, others.all_names),
         "shuffle_tools": shuffle_tools,
         "drop_called_tool": partial(drop_called_tool, others),
     }

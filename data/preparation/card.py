@@ -19,6 +19,8 @@ from data.settings import DataSection
 
 MAX_LISTED = 50
 """Tools and personas named one by one."""
+MAX_WRITTEN = 200
+"""Letters of a persona."""
 PACKAGES = ("numpy", "pydantic", "rapidfuzz", "tokenizers", "transformers")
 """Whose versions may change a row, a token or a draw."""
 
@@ -80,7 +82,9 @@ def _stages(reports: list[StageReport]) -> str:
 def _tools(prepared: Prepared) -> str:
     listed = Counter(name for entry in prepared.splits["train"] for name in entry.row.tool_names())
     called = {name: _calling_rows(entries) for name, entries in prepared.splits.items()}
-    names = sorted(set(listed).union(*called.values()), key=lambda name: (-called["train"][name], name))
+    names = sorted(
+        set(listed).union(*called.values()), key=lambda name: (-sum(called[split][name] for split in called), name)
+    )
     rows = [[name, listed[name], *(called[split][name] for split in called)] for name in names[:MAX_LISTED]]
     return _table(["tool", "listed in train", *(f"called in {split}" for split in called)], rows) + _more(names)
 
@@ -91,7 +95,7 @@ def _calling_rows(entries: Iterable[Entry]) -> Counter[str]:
 
 def _counted(what: str, counts: Counter[str], total: int) -> str:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    rows = [[name, number, f"{number / total:.1%}"] for name, number in ordered[:MAX_LISTED]]
+    rows = [[name[:MAX_WRITTEN], number, f"{number / total:.1%}"] for name, number in ordered[:MAX_LISTED]]
     return _table([what, "rows", "share"], rows) + _more(ordered)
 
 
@@ -118,4 +122,4 @@ def _table(head: list[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    return " ".join(str(value).split()).replace("|", "\\|")[:300]
+    return " ".join(str(value).split()).replace("|", "\\|")

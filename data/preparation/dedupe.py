@@ -46,3 +46,14 @@ def drop_duplicates(entries: list[Entry], how: Literal["exact", "near"]) -> Dedu
     left = [entry for position, entry in enumerate(kept) if position not in near]
     first_of = {key: near_first.get(first, first) for key, first in first_of.items()}
     return Deduplicated(StageResult(left, dropped), first_of | near_first)
+
+
+def drop_near_held_out(entries: list[Entry], held_out: list[Entry]) -> StageResult:
+    """Training rows that make the same calls in nearly the same words as a held-out row go: its answer is in them."""
+    alike: dict[int, str] = {}
+    for pair in near_pairs(held_out + entries):
+        if pair.first < len(held_out) <= pair.later:
+            detail = f"the same calls in nearly the same words as {held_out[pair.first].where} ({pair.alike:.0%} alike)"
+            alike.setdefault(pair.later - len(held_out), detail)
+    dropped = [Dropped(entries[position].where, "near_held_out", detail) for position, detail in alike.items()]
+    return StageResult([entry for position, entry in enumerate(entries) if position not in alike], dropped)

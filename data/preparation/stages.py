@@ -1,7 +1,8 @@
 """The way of a recipe's rows from their files into the run, in this order:
 
 1. read: every row of every file, checked; a fault stops all.
-2. dedupe (`data.dedupe`): of training rows that are the same, or nearly, the first stays, whatever their sources.
+2. dedupe (`data.dedupe`): of training rows that are the same, or nearly, the first stays, whatever their sources;
+    with `near`, what is nearly a row of `data.test` goes too.
 3. split (`data.split`): test and validation rows leave the training rows, in groups that stay together.
 4. lengths: every row is rendered; those longer than `sft.max_length` go (`data.too_long`), on every side.
 5. leaks: no row that may be trained on is also held out (`data.rules`).
@@ -23,7 +24,7 @@ from typing import NamedTuple
 
 from data.preparation.augment import augment
 from data.preparation.balance import cap
-from data.preparation.dedupe import drop_duplicates
+from data.preparation.dedupe import drop_duplicates, drop_near_held_out
 from data.preparation.entries import Dropped, Entry, StageResult
 from data.preparation.hard_rows import read_hard_keys, take_hard
 from data.preparation.lengths import Ruler, keep_fitting
@@ -85,6 +86,8 @@ def prepare_rows(section: DataSection, ruler: Ruler, own_test: Path) -> Prepared
         result, first_of = drop_duplicates(entries, section.dedupe)
         hard = {first_of.get(key, key) for key in hard}
         training.pass_on("dedupe", result)
+    if section.dedupe == "near" and test:
+        training.pass_on("held out", drop_near_held_out(training.entries, test))
     splits = {"train": training.entries, "test": test}
     if section.split:
         shared = {source.label for source in section.mixture if source.share}
@@ -102,12 +105,14 @@ def prepare_rows(section: DataSection, ruler: Ruler, own_test: Path) -> Prepared
             training.pass_on("lengths", result)
     trained, held_out = ([entry.numbered for entry in splits[name]] for name in ("train", "test"))
     require_no_error(set_findings(trained, held_out, section.rules.errors_alone()))
-    _choose(training, section, hard, ruler)
+    _choose(training, section, hard, ruler, [*splits["test"], *splits.get("validation", [])])
     _require_rows("train", training.entries)
     return Prepared(splits | {"train": training.entries}, dropped | {"train": training.dropped}, training.reports)
 
 
-def _choose(training: _Training, section: DataSection, hard: set[tuple[Path, int]], ruler: Ruler) -> None:
+def _choose(
+    training: _Training, section: DataSection, hard: set[tuple[Path, int]], ruler: Ruler, held_out: list[Entry]
+) -> None:
     """Stages 6 to 10: how often each training row is taken, and in which form."""
     shared = [source for source in section.mixture if source.share]
     labels = {source.label for source in shared}
@@ -121,7 +126,7 @@ def _choose(training: _Training, section: DataSection, hard: set[tuple[Path, int
         weighted = [source for source in section.mixture if not source.share]
         training.pass_on("mixture", mix(training.entries, weighted, section.seed))
     if section.augment.is_on:
-        others = OtherTools(training.entries + pool)
+        others = OtherTools(training.entries + pool, held_out)
         changed = augment(training.entries, others, section.augment, section.rules, ruler, section.seed)
         training.pass_on("augment", changed)
     if shared:

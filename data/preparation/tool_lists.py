@@ -3,6 +3,7 @@
 import random
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import islice
 
 from data.preparation.called_tools import called_names
@@ -50,7 +51,9 @@ class OtherTools:
     word (`data.preparation.relatedness`) with a tool of the row or with what the user says.
     """
 
-    def __init__(self, entries: list[Entry]) -> None:
+    def __init__(self, entries: list[Entry], held_out: Iterable[Entry] = ()) -> None:
+        """Tools of `held_out` rows are given to none, and no tool may be renamed to one of their names."""
+        self.all_names = {name for entry in (*entries, *held_out) for name in entry.row.tool_names()}
         self._tools: dict[str, Tool] = {}
         self._beside: dict[str, set[str]] = defaultdict(set)
         for entry in entries:

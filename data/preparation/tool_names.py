@@ -15,13 +15,13 @@ from data.preparation.relatedness import name_words
 from data.row import TOOL_NAME, JsonObject, Message, Row, Tool
 
 
-def rename_tools(row: Row, rng: random.Random) -> Row | None:
-    """Every listed tool, its calls and what tool texts say of it under a new name.
+def rename_tools(used: set[str], row: Row, rng: random.Random) -> Row | None:
+    """Every listed tool, its calls and what tool texts say of it under a new name, none of the `used` ones.
 
     None where the old name would still be mentioned: in a message, in an argument, or as a plain word ("search") that
     may not mean the tool. A tool without a description keeps the words of its name, in another style.
     """
-    new = _new_names(row, rng)
+    new = _new_names(used, row, rng)
     if not new:
         return None
     tools = [_renamed_tool(tool, new) for tool in row.tools or []]
@@ -30,9 +30,11 @@ def rename_tools(row: Row, rng: random.Random) -> Row | None:
     return None if _mentions(renamed, list(new)) else renamed
 
 
-def _new_names(row: Row, rng: random.Random) -> dict[str, str]:
+def _new_names(used: set[str], row: Row, rng: random.Random) -> dict[str, str]:
     """Old name -> new one; empty where a tool can be given none."""
-    taken = row.tool_names() | {call.function.name for message in row.messages for call in message.tool_calls or []}
+    taken = (
+        used | row.tool_names() | {call.function.name for message in row.messages for call in message.tool_calls or []}
+    )
     style = rng.randrange(len(_STYLES) + 1)
     new: dict[str, str] = {}
     for tool in row.tools or []:

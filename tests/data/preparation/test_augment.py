@@ -116,7 +116,7 @@ def test_tools_and_calls_and_result_names_are_renamed_together() -> None:
     )  # fmt: skip
     seen = set()
     for seed in range(30):
-        renamed = changed(rename_tools(row(asked), random.Random(seed)))
+        renamed = changed(rename_tools(set(), row(asked), random.Random(seed)))
         new, mail = (tool.function.name for tool in renamed.tools or [])
         assert renamed.messages[1].tool_calls[0].function.name == renamed.messages[2].name == new  # type: ignore[index]
         assert_true_to(row(asked), renamed)
@@ -125,25 +125,37 @@ def test_tools_and_calls_and_result_names_are_renamed_together() -> None:
     assert seen == {"get_weather", "get-weather", "GetWeather", "opaque"}
 
 
+def test_a_new_name_is_none_that_another_row_knows() -> None:
+    rows = entries(calling("Weather?", "getWeather"), calling("Sun?", "weather"))
+    held_out = entries(calling("Rain?", "get_weather", "get-weather", "GetWeather"))
+    others = OtherTools(rows, held_out)
+    assert others.all_names == {"getWeather", "weather", "get_weather", "get-weather", "GetWeather"}
+    asked, names = row(raw(user("Weather?"), says("Fine."), tools=[tool("getWeather", "The sky.")])), set()
+    for seed in range(20):
+        [renamed] = changed(rename_tools(others.all_names, asked, random.Random(seed))).tool_names()
+        names.add(renamed[:3])
+    assert names == {"fn_"}
+
+
 @pytest.mark.parametrize("text", ["Call ping now", "The tool `ping` is down"])
 def test_a_tool_that_the_text_names_is_not_renamed(text: str) -> None:
-    assert rename_tools(row(calling(text, "ping", x="a")), random.Random(0)) is None
-    assert rename_tools(row(calling("Hi", "ping", x="ping")), random.Random(0)) is None
+    assert rename_tools(set(), row(calling(text, "ping", x="a")), random.Random(0)) is None
+    assert rename_tools(set(), row(calling("Hi", "ping", x="ping")), random.Random(0)) is None
     unnamed = raw(user("Pinging, Ping"), says(None, call("ping")), tools=[tool("ping", "Reaches a host.")])
-    assert rename_tools(row(unnamed), random.Random(0)) is not None
+    assert rename_tools(set(), row(unnamed), random.Random(0)) is not None
 
 
 def test_what_tool_texts_say_of_a_tool_is_renamed_with_it() -> None:
     x = {"type": "string", "description": "As getAddons lists it"}
     tools = [tool("getAddons", "Finds add-ons."), tool("order", "Orders what getAddons has found.", x=x)]
     asked = row(raw(user("Go"), says(None, call("order", x="a")), result("ok"), says("Done."), tools=tools))
-    renamed = changed(rename_tools(asked, random.Random(0)))
+    renamed = changed(rename_tools(set(), asked, random.Random(0)))
     addons, order = (tool.function for tool in renamed.tools or [])
     assert order.description == f"Orders what {addons.name} has found."
     assert order.parameters and order.parameters["properties"]["x"]["description"] == f"As {addons.name} lists it"
     assert_true_to(asked, renamed)
     tools[1] = tool("order", "Orders.", x={"type": "string", "enum": ["getAddons"]})
-    assert rename_tools(row(raw(user("Go"), says("Done."), tools=tools)), random.Random(0)) is None
+    assert rename_tools(set(), row(raw(user("Go"), says("Done."), tools=tools)), random.Random(0)) is None
 
 
 def test_distractors_are_tools_that_could_not_answer() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from data.preparation import likeness
-from data.preparation.dedupe import count_duplicates, drop_duplicates
+from data.preparation.dedupe import count_duplicates, drop_duplicates, drop_near_held_out
 from data.preparation.likeness import near_pairs
 from data.rules.sets import duplicates
 from tests.data.preparation.made import REAL, calling, entries, lines, real_entries, told
@@ -32,6 +32,15 @@ def test_near_also_takes_the_same_calls_in_nearly_the_same_words() -> None:
     assert told(dropped) == [
         "f.jsonl:3 duplicate: the same row as f.jsonl:1",
         "f.jsonl:4 near_duplicate: the same calls in nearly the same words as f.jsonl:1 (99% alike)",
+    ]
+
+
+def test_a_training_row_that_is_nearly_a_held_out_one_goes() -> None:
+    kept, dropped, _ = drop_near_held_out(entries(OTHER, WORDED, OTHER_CALL, SPELT), entries(ASKED))
+    assert lines(kept) == [1, 3]
+    assert told(dropped) == [
+        "f.jsonl:2 near_held_out: the same calls in nearly the same words as f.jsonl:1 (99% alike)",
+        "f.jsonl:4 near_held_out: the same calls in nearly the same words as f.jsonl:1 (100% alike)",
     ]
 
 

@@ -55,6 +55,8 @@ def test_an_evaluation_of_held_out_rows_is_refused(train: Path, tmp_path: Path) 
     assert refusal(path, loaded(train), test) == f"{path}: it was made on held-out rows (test.jsonl), {reason}"
     kind = "a file that is no training file of this recipe (test.jsonl)"
     assert refusal(path, loaded(train)) == f"{path}: it was made on {kind}, {reason}"
+    both = evaluate(train, tmp_path / "both.json", "b")
+    assert refusal(both, loaded(train), train) == f"{both}: it was made on held-out rows (train.jsonl), {reason}"
 
 
 def test_an_evaluation_of_earlier_rows_is_refused(train: Path, tmp_path: Path) -> None:

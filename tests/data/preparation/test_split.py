@@ -134,11 +134,12 @@ def test_what_cannot_be_held_out_is_told_in_one_line() -> None:
 
 
 def test_rows_of_fixed_sources_stay_and_keep_their_copies_with_them() -> None:
-    rows = entries(*PLAIN[:4]) + entries(PLAIN[0], source="general")
+    rows = entries(*PLAIN[:4]) + entries(PLAIN[0], PLAIN[5], source="general")
     for seed in range(9):
-        sides = split_rows(rows, Split(test=1), {"general"}, seed)
-        assert len(sides.test) == 1
-        assert sides.test[0].row.messages[0] != rows[0].row.messages[0]
+        sides = split_rows(rows, Split(test=2), {"general"}, seed)
+        assert len(sides.test) == 2
+        assert {entry.source for entry in sides.test} == {"data.train"}
+        assert rows[0] not in sides.test
 
 
 @pytest.mark.parametrize("by", ["row", "template", "tool"])

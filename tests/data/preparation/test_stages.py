@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from data.preparation.called_tools import called_names
 from data.reading import file_sha256, read_rows
 from data.row import JsonObject
 from data.row_store import RowStore, fill_row_store, rows_key
@@ -112,6 +113,17 @@ def test_the_card_names_sources_stages_and_settings(files: dict[str, Path], tmp_
     assert "| You are a helper. |" in card and "| ping |" in card
 
 
+def test_near_copies_of_given_test_rows_are_not_trained_on(files: dict[str, Path], tmp_path: Path, chatml: Any) -> None:
+    long = [
+        calling(f"Please ping the old {word} server for me{end}", "ping", x="a")
+        for word in WORDS[:2]
+        for end in ("", "!")
+    ]
+    train, test = write_rows(tmp_path / "a.jsonl", [*ROWS, *long[1::2]]), write_rows(tmp_path / "b.jsonl", long[::2])
+    summary = fill(tmp_path / "rows", settings(train=[train], test=[test], dedupe="near"), chatml)
+    assert (summary["train"]["rows"], summary["train"]["dropped"]) == (16, {"near_held_out": 2})
+
+
 def test_copies_are_counted_where_they_are_left_in(files: dict[str, Path], tmp_path: Path, chatml: Any) -> None:
     fill(tmp_path / "rows", settings(train=[files["pings"]], test=[files["sales"]]), chatml)
     card = RowStore(tmp_path / "rows").card.read_text()
@@ -148,10 +160,35 @@ def test_a_failed_preparation_writes_nothing(files: dict[str, Path], tmp_path: P
     assert not (tmp_path / "rows").exists()
 
 
+def test_after_all_stages_no_held_out_tool_of_real_rows_is_listed_in_training(
+    shared_data: Path, tmp_path: Path, chatml: Any
+) -> None:
+    sources = [shared_data / name / "train.jsonl" for name in ("home_assistant", "seal_tools")]
+    section = settings(
+        train=[write_head(source, tmp_path / f"{source.parent.name}.jsonl", 90) for source in sources],
+        split={"by": "tool", "test": 0.15, "validation": 0.1},
+        augment={"rename_tools": 0.3, "distractor_tools": 0.5, "drop_called_tool": 0.2},
+    )
+    fill(tmp_path / "rows", section, chatml, 4096)
+    store = RowStore(tmp_path / "rows")
+    called = {
+        name for path in (store.test, store.validation) for row in read_rows(path) for name in called_names(row.row)
+    }
+    assert len(called) > 10
+    assert not called & {
+        name for row in read_rows(store.train) for name in row.row.tool_names() | set(called_names(row.row))
+    }
+
+
+def write_head(source: Path, target: Path, num_rows: int) -> Path:
+    target.write_text("".join(source.read_text().splitlines(keepends=True)[:num_rows]))
+    return target
+
+
 def test_hard_rows_come_from_training_files_and_never_from_the_test_side(
     files: dict[str, Path], tmp_path: Path, chatml: Any
 ) -> None:
-    store, split = RowStore(tmp_path / "rows"), {"test": 6}
+    store, split = RowStore(tmp_path / "run" / "rows"), {"test": 6}
     fill(store.folder, settings(train=[files["sales"]], split=split), chatml)
     own_test = store.test.read_text()
     evaluation = evaluate(store.test, tmp_path / "eval.json", "o")
@@ -165,6 +202,9 @@ def test_hard_rows_come_from_training_files_and_never_from_the_test_side(
     hard = {f"Sell {word}" for word in WORDS if word[-1] in "aeo"}
     assert {row.row.messages[0].content for row in read_rows(store.train)} == hard - held_out
     assert summary["train"]["dropped"] == {"hard": 10 - len(hard - held_out)}
+    own = evaluation.rename(tmp_path / "run" / "eval.json")
+    with pytest.raises(UserError, match="it lies in the folder of this run, which writes its own evaluation there"):
+        fill(store.folder, settings(train=[files["sales"]], split=split, hard={"eval": own}), chatml)
 
 
 def run(recipe: Path, tokenizer: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
