@@ -10,12 +10,11 @@ Exit 0: no errors, warnings allowed; 2: errors.
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from data.reading import NumberedPreference, NumberedRow, RowFile, read_row_file
@@ -25,6 +24,7 @@ from data.rules.findings import Finding, Group, by_rule
 from data.rules.sets import set_findings
 from data.rules.severities import DEFAULTS, RuleSeverities, severities_beside, with_options
 from data.settings import DataRecipe, load_settings
+from data.stored_rows import joined
 from data.tokenizer_folder import TokenizerFolder, open_tokenizer_folder
 from data.user_error import UserError, run_program
 from data.whole_file import write_whole
@@ -97,8 +97,8 @@ def _options(args: argparse.Namespace) -> Options:
     return Options(train, test, severities)
 
 
-def _rows(files: list[RowFile]) -> list[NumberedRow]:
-    return [row for file in files for row in file.rows]
+def _rows(files: list[RowFile]) -> Sequence[NumberedRow]:
+    return joined([file.rows for file in files])
 
 
 def _measure(
@@ -111,10 +111,10 @@ def _measure(
     """The figures in tokens; what cannot be rendered or is too long is added to `findings`."""
     from data.token_summary import measure  # imports transformers, which a check without a tokenizer never needs
 
-    console = Console(stderr=True)
-    good: list[NumberedRow | NumberedPreference] = [*good_rows(files, findings), *good_preferences(files, findings)]
-    rows = track(good, "rendering rows", transient=True, console=console, disable=not console.is_terminal)
-    summary, found = measure(rows, folder.tokenizer, folder.template, max_length or folder.max_length, severities)
+    good: Sequence[NumberedRow | NumberedPreference] = joined(
+        [good_rows(files, findings), good_preferences(files, findings)]
+    )
+    summary, found = measure(good, folder.tokenizer, folder.template, max_length or folder.max_length, severities)
     findings += found
     return summary.as_json()
 

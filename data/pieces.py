@@ -15,11 +15,22 @@ MAX_REMEMBERED = 2_000_000  # letters; with their tokens about 30 MB
 NEVER = re.compile(r"(?!)")
 # Steps before the model that see one piece at a time, whatever stands beside it.
 LOCAL_STEPS = {"ByteLevel", "Digits", "Split"}
+
+
+def _for_ascii(pattern: str) -> re.Pattern[str]:
+    """Python's `re` has no classes of Unicode: inside brackets they become ranges, outside of them brackets."""
+    inside = re.sub(r"(\[\^[^]]*)\\p{L}\\p{N}\]", r"\1A-Za-z0-9]", pattern)
+    return re.compile(inside.replace(r"\p{L}", "[A-Za-z]").replace(r"\p{N}", "[0-9]"), re.ASCII)
+
+
 # How Llama 3 and Qwen cut a piece into words; ByteLevel does it as GPT-2. Merges never cross a word, and with these a
 # word always ends on a line end that stands alone between two letters or marks: each line can be tokenised by itself.
 _LETTERS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
 _MARKS = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-KNOWN_WORDS = {_LETTERS + digits + _MARKS for digits in (r"\p{N}{1,3}", r"\p{N}")}
+LLAMA3, QWEN = _LETTERS + r"\p{N}{1,3}" + _MARKS, _LETTERS + r"\p{N}" + _MARKS
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+# The same for ASCII, on which all versions of Unicode agree. Words recur, and a look-up is faster than the tokenizer.
+ASCII_WORDS = {pattern: _for_ascii(pattern) for pattern in (LLAMA3, QWEN, GPT2)}
 LINE_START = re.compile(r"(?<=\S\n)(?=\S)")
 
 
@@ -45,7 +56,10 @@ class PieceEncoder:
         self._backend.encode_special_tokens = tokenizer.split_special_tokens
         self._special_ids = {token.content: number for number, token in tokenizer.added_tokens_decoder.items()}
         self._boundaries = boundaries(tokenizer)
-        self._lines = LINE_START if has_known_words(tokenizer) else NEVER
+        known = known_words(tokenizer)
+        self._lines = LINE_START if known else NEVER
+        self._ascii_words = ASCII_WORDS.get(known)
+        self._words: dict[str, list[int]] = {}
         self._remembered: dict[str, list[int]] = {}
         self._num_letters = 0
 
@@ -94,17 +108,29 @@ class PieceEncoder:
 
     def _learn(self, pieces: Iterable[str]) -> None:
         if self._num_letters > MAX_REMEMBERED:
-            self._remembered = {}
-            self._num_letters = 0
-        new = list(dict.fromkeys(piece for piece in pieces if piece not in self._remembered))
+            self._remembered, self._words, self._num_letters = {}, {}, 0
+        new = dict.fromkeys(piece for piece in pieces if piece not in self._remembered)
         if not new:
             return
         # Whoever had the tokenizer before may have left it cutting or filling up texts.
         self._backend.no_truncation()
         self._backend.no_padding()
         self._num_letters += sum(map(len, new))
-        for piece, encoding in zip(new, self._backend.encode_batch(new, add_special_tokens=False), strict=True):
-            self._remembered[piece] = encoding.ids
+        by_words = (
+            {piece: self._ascii_words.findall(piece) for piece in new if piece.isascii()} if self._ascii_words else {}
+        )
+        self._encode_into(
+            self._words, {word for words in by_words.values() for word in words if word not in self._words}
+        )
+        self._encode_into(self._remembered, [piece for piece in new if piece not in by_words])
+        for piece, words in by_words.items():
+            self._remembered[piece] = [token for word in words for token in self._words[word]]
+
+    def _encode_into(self, known: dict[str, list[int]], texts: Collection[str]) -> None:
+        for text, encoding in zip(
+            texts, self._backend.encode_batch(list(texts), add_special_tokens=False), strict=True
+        ):
+            known[text] = encoding.ids
 
 
 def boundaries(tokenizer: Any) -> re.Pattern[str]:
@@ -120,16 +146,22 @@ def boundaries(tokenizer: Any) -> re.Pattern[str]:
     return re.compile(f"({'|'.join(names)})")
 
 
-def has_known_words(tokenizer: Any) -> bool:
-    """Whether each line of a piece can be tokenised by itself."""
-    if boundaries(tokenizer) == NEVER:
-        return False
-    words = [step for step in _steps(tokenizer.backend_tokenizer) if step["type"] == "Split" or step.get("use_regex")]
-    return bool(words) and all(step["type"] != "Split" or _is_known(step) for step in words)
+def known_words(tokenizer: Any) -> str:
+    """The pattern by which the words of each line can be tokenised by themselves; "" where it is not a known one."""
+    steps = _steps(tokenizer.backend_tokenizer) if boundaries(tokenizer) != NEVER else []
+    patterns = [GPT2 if step["type"] == "ByteLevel" else _split_pattern(step) for step in steps if _cuts_words(step)]
+    return patterns[0] if len(patterns) == 1 and patterns[0] in ASCII_WORDS else ""
 
 
-def _is_known(split: dict[str, Any]) -> bool:
-    return split["pattern"].get("Regex") in KNOWN_WORDS and split["behavior"] == "Isolated" and not split["invert"]
+def _cuts_words(step: dict[str, Any]) -> bool:
+    return step["type"] != "ByteLevel" or bool(step["use_regex"])
+
+
+def _split_pattern(step: dict[str, Any]) -> str:
+    """Of a Split that only cuts; "" for any other step."""
+    if step["type"] != "Split" or step["behavior"] != "Isolated" or step["invert"]:
+        return ""
+    return str(step["pattern"].get("Regex", ""))
 
 
 def _is_local(backend: Any) -> bool:

@@ -1,9 +1,11 @@
 """The text that a chat template writes, with the character spans of the assistant's turns."""
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from jinja2 import Environment
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from data.conversation import Conversation
@@ -42,7 +44,15 @@ def _tool_list_frame() -> tuple[str, str]:
 
 
 def _tool_list(tools: list[JsonObject]) -> str:
-    return _rendered(TOOL_MACROS + "{{- tool_list(tools) -}}", [], tools, {})
+    return str(_tool_macros().tool_list(tools))
+
+
+@lru_cache(maxsize=1)
+def _tool_macros() -> Any:
+    """Compiled as transformers compiles templates, but without its sandbox: the file is ours, and twice as fast."""
+    environment = Environment(trim_blocks=True, lstrip_blocks=True)
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
+    return environment.from_string(TOOL_MACROS).module
 
 
 def render_text(
