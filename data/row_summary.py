@@ -1,16 +1,29 @@
 """What a set of rows holds, counted: the figures `data.check` prints above its findings."""
 
+import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from data.conversation import content_text
 from data.reading import NumberedPreference, NumberedRow, RowFile
-from data.row import Row
+from data.row import Message, Row
 from data.rules.findings import Finding
+from data.rules.severities import DEFAULTS, RuleSeverities
 
-Shape = Literal["no_call", "single", "parallel", "multi_step", "recovery"]
+Shape = Literal["single", "parallel", "multi_step", "recovery", "no_call", "general"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
+MEANING: dict[Shape, str] = {
+    "single": "one call for a request",
+    "parallel": "several calls in one turn",
+    "multi_step": "calls that follow from the results of others",
+    "recovery": "a failed call, then the right one",
+    "no_call": "tools on offer, and answered in words",
+    "general": "no tools at all: plain instructions",
+}
+# `Error: no such task`, `"failed: ..."`, `<MatchFailedError result=...>`
+_ERROR_TEXT = re.compile(r"\W*\w*(error|exception|traceback|failed|failure)\b", re.IGNORECASE)
 
 
 class RowSummary(NamedTuple):
@@ -19,35 +32,40 @@ class RowSummary(NamedTuple):
     refused: int
     """Lines with at least one error."""
     preferences: int
-    """Good preference rows; everything below is counted over the good chat rows."""
+    """Good preference rows; `messages` and below are counted over the good chat rows."""
+    duplicates: int | None
+    """Rows that repeat an earlier one; None where the rule is off and nobody looked."""
+    near_duplicates: int | None
+    """Rows with the same calls in nearly the same words as an earlier one."""
     messages: int
-    calls: dict[str, int]
-    """Calls per tool, most used first."""
-    uncalled_tools: list[str]
-    """Tools that are listed but never called."""
     shapes: dict[Shape, int]
-    system_prompts: int
-    """Distinct ones; a row without any counts as one."""
+    personas: int
+    """Distinct system prompts, without those of general rows; having none counts as one."""
+
+    @property
+    def num_chat(self) -> int:
+        return self.good - self.preferences
 
 
-def summarise(files: list[RowFile], findings: list[Finding]) -> RowSummary:
+def summarise(files: list[RowFile], findings: list[Finding], severities: RuleSeverities = DEFAULTS) -> RowSummary:
     """Figures of the rows that no finding refuses."""
     rows = [numbered.row for numbered in good_rows(files, findings)]
+    shapes = [shape_of(row) for row in rows]
     lines = sum(file.num_lines for file in files)
-    calls = Counter(call.function.name for row in rows for message in row.messages for call in message.tool_calls or [])
-    shapes = Counter(map(shape_of, rows))
     preferences = len(good_preferences(files, findings))
     good = len(rows) + preferences
+    paths = {file.path for file in files}
+    rules = Counter(finding.fault.rule for finding in findings if finding.path in paths)
     return RowSummary(
         lines=lines,
         good=good,
         refused=lines - good,
         preferences=preferences,
+        duplicates=rules["duplicate"] if severities.duplicate != "off" else None,
+        near_duplicates=rules["near_duplicate"] if severities.near_duplicate != "off" else None,
         messages=sum(len(row.messages) for row in rows),
-        calls=dict(calls.most_common()),
-        uncalled_tools=sorted({name for row in rows for name in row.tool_names()} - set(calls)),
-        shapes={shape: shapes[shape] for shape in SHAPES},
-        system_prompts=len({_system_prompt(row) for row in rows}),
+        shapes={kind: shapes.count(kind) for kind in SHAPES},
+        personas=len({_system_prompt(row) for row, shape in zip(rows, shapes, strict=True) if shape != "general"}),
     )
 
 
@@ -66,8 +84,9 @@ def _refused(findings: list[Finding]) -> set[tuple[Path, int]]:
 
 
 def shape_of(row: Row) -> Shape:
-    """The first that holds of: a turn of weight 0, two calls in a turn, two calling turns for one request, a call."""
-    if any(message.weight == 0 for message in row.messages):
+    """The first that holds of: a failed call and another after it, two calls in a turn, two calling turns for one
+    request, a call, no tools."""
+    if _recovers(row.messages):
         return "recovery"
     if any(len(message.tool_calls or []) > 1 for message in row.messages):
         return "parallel"
@@ -75,7 +94,37 @@ def shape_of(row: Row) -> Shape:
     for message in row.messages:
         chain = 0 if message.role == "user" else chain + bool(message.tool_calls)
         longest = max(longest, chain)
-    return "multi_step" if longest > 1 else "single" if longest == 1 else "no_call"
+    if longest:
+        return "multi_step" if longest > 1 else "single"
+    return "no_call" if row.tools else "general"
+
+
+def _recovers(messages: list[Message]) -> bool:
+    """A call fails when its turn has weight 0 (it is not to be learnt) or its result tells an error."""
+    has_failed = False
+    for message in messages:
+        if message.role == "user":
+            has_failed = False
+        elif message.tool_calls and has_failed and message.is_trained:
+            return True
+        elif message.tool_calls:
+            has_failed = message.weight == 0
+        elif message.role == "tool":
+            has_failed = has_failed or _tells_error(content_text(message.content))
+    return False
+
+
+def _tells_error(result: str) -> bool:
+    """An object with a filled `error`, or that says it had no success; text that starts with such a word."""
+    if not result.lstrip().startswith("{"):
+        return bool(_ERROR_TEXT.match(result))
+    if not any(key in result for key in ('"error', '"success"')):  # most results: spares reading them
+        return False
+    try:
+        told = json.loads(result)
+    except (ValueError, RecursionError):
+        return False
+    return bool(told.get("error") or told.get("errors")) or told.get("success") is False
 
 
 def _system_prompt(row: Row) -> str:

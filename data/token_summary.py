@@ -32,14 +32,25 @@ class TokenSummary(NamedTuple):
     tokens: Spread
     trained_tokens: Spread
     trained_share: float
+    total_tokens: int
+    """Of the rows that are not too long: what one epoch trains on."""
+    total_trained_tokens: int
 
     def as_json(self) -> JsonObject:
         spreads = {"tokens": self.tokens._asdict(), "trained_tokens": self.trained_tokens._asdict()}
         return self._asdict() | spreads
 
 
+class Length(NamedTuple):
+    """One rendered row; of a preference row there are two."""
+
+    tokens: int
+    trained_tokens: int
+
+
 class Measured(NamedTuple):
     summary: TokenSummary
+    lengths: list[Length]
     findings: list[Finding]
 
 
@@ -51,8 +62,7 @@ def measure(
     severities: RuleSeverities,
 ) -> Measured:
     """Render every row as training does; a preference row is two, one for each output."""
-    lengths: list[int] = []
-    trained: list[int] = []
+    lengths: list[Length] = []
     findings: list[Finding] = []
     for path, line, row in rows:
         for part in (row,) if isinstance(row, Row) else (row.chosen(), row.rejected()):
@@ -62,15 +72,27 @@ def measure(
                 findings += place(path, line, [_render_fault(template, error)], severities)
                 break
             length = len(rendered.input_ids)
-            lengths.append(length)
-            trained.append(rendered.num_trained)
+            lengths.append(Length(length, rendered.num_trained))
             if max_length and length > max_length:
                 reason = f"the row is {length} tokens long, {length - max_length} more than the {max_length} allowed"
                 fault = Fault("too_long", reason, fix="shorten it, or raise --max-length")
                 findings += place(path, line, [fault], severities)
-    share = sum(trained) / sum(lengths) if lengths else 0.0
-    summary = TokenSummary(template.name, max_length, len(lengths), Spread.of(lengths), Spread.of(trained), share)
-    return Measured(summary, findings)
+    return Measured(_summary(template, max_length, lengths), lengths, findings)
+
+
+def _summary(template: Template, max_length: int | None, lengths: list[Length]) -> TokenSummary:
+    tokens, trained = [length.tokens for length in lengths], [length.trained_tokens for length in lengths]
+    fitting = [length for length in lengths if not max_length or length.tokens <= max_length]
+    return TokenSummary(
+        template=template.name,
+        max_length=max_length,
+        rendered=len(lengths),
+        tokens=Spread.of(tokens),
+        trained_tokens=Spread.of(trained),
+        trained_share=sum(trained) / sum(tokens) if tokens else 0.0,
+        total_tokens=sum(length.tokens for length in fitting),
+        total_trained_tokens=sum(length.trained_tokens for length in fitting),
+    )
 
 
 def _render_fault(template: Template, error: UserError) -> Fault:

@@ -23,12 +23,24 @@ def check(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def figures(output: str) -> dict[str, str]:
-    cells = [line.split("│") for line in output.splitlines() if line.startswith("│")]
+    """Of the first table; the coverage of the tools follows it."""
+    cells = [line.split("│") for line in output.split("└")[0].splitlines() if line.startswith("│")]
     return {name.strip(): figure.strip() for _, name, figure, _ in cells}
 
 
+def tool_table(output: str) -> list[list[str]]:
+    lines = output.split("└")[1].splitlines()
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+
+
+def advice(output: str) -> list[str]:
+    return [line.removeprefix("advice ") for line in output.splitlines() if line.startswith("advice ")]
+
+
 def below_figures(output: str) -> list[str]:
-    return [line for line in output.splitlines() if line and line[0] not in "│┌├└"]
+    """Without the advice, which every small set gets."""
+    lines = [line for line in output.splitlines() if line and line[0] not in "│┌├└┏┡┃"]
+    return [line for line in lines if not line.startswith("advice ")]
 
 
 def test_good_rows_are_counted(tmp_path: Path) -> None:
@@ -36,10 +48,16 @@ def test_good_rows_are_counted(tmp_path: Path) -> None:
     checked = check(good_file(tmp_path / "a.jsonl", GOOD, RECOVERY), good_file(tmp_path / "b.jsonl", parallel, WARNED))
     assert (checked.returncode, checked.stderr) == (0, "")
     assert figures(checked.stdout) == {
-        "lines": "4", "rows good": "4", "rows refused": "0", "messages": "14", "system prompts": "2 distinct",
-        "rows, no_call": "1 (25.0%)", "rows, single": "1 (25.0%)", "rows, parallel": "1 (25.0%)",
-        "rows, multi_step": "0 (0.0%)", "rows, recovery": "1 (25.0%)", "calls, ping": "5",
+        "lines": "4", "rows good": "4", "rows refused": "0", "duplicates": "0", "near-duplicates": "0",
+        "messages": "14", "personas": "2 (distinct system prompts)", "rows, single": "1 (25.0%)",
+        "rows, parallel": "1 (25.0%)", "rows, multi_step": "0 (0.0%)", "rows, recovery": "1 (25.0%)",
+        "rows, no_call": "1 (25.0%)", "rows, general": "0 (0.0%)", "calls": "5", "tools called": "1 of 1",
+        "arguments given": "1 of 2",
     }  # fmt: skip
+    assert tool_table(checked.stdout) == [["ping", "4", "4", "n"]]
+    assert [line.split(":")[0] for line in advice(checked.stdout)] == [
+        "few_rows", "few_personas", "no_multi_step", "few_of_a_kind", "little_general", "unused_arguments",
+    ]  # fmt: skip
     assert below_figures(checked.stdout) == [
         "warning ends_without_answer: 1",
         f"{tmp_path}/b.jsonl:2: the row does not end on the assistant",
@@ -94,20 +112,37 @@ def test_with_a_tokenizer_rows_are_rendered_and_measured(tmp_path: Path, smollm2
         " (fix: add the result before this message)",
         "1 of 3 rows are good",
     ]
-    assert {key: value for key, value in figures(checked.stdout).items() if "t" in key and "rows" not in key} == {
-        "system prompts": "1 distinct", "tokens a row": "mean 329.0, p95 452, max 452",
-        "trained tokens a row": "mean 17.5, p95 32, max 32", "trained share": "5.3% of all tokens",
-        "rendered with": "chatml template, at most 300 tokens",
+    names = ("tokens a row", "trained tokens a row", "trained share", "rendered with", "a run of 3 epochs")
+    assert {name: figures(checked.stdout)[name] for name in names} == {
+        "tokens a row": "mean 329.0, p95 452, max 452", "trained tokens a row": "mean 17.5, p95 32, max 32",
+        "trained share": "5.3% of all tokens", "rendered with": "chatml template, at most 300 tokens",
+        "a run of 3 epochs": "618 tokens, 96 of them trained",
     }  # fmt: skip
     report = json.loads(out.read_text())
+    assert list(report) == ["rows", "tokens", "tools", "held_out", "run", "advice", "counts", "findings"]
     assert report["rows"] == {
-        "lines": 3, "good": 1, "refused": 2, "preferences": 0, "messages": 4, "calls": {"ping": 1},
-        "uncalled_tools": [],
-        "shapes": {"no_call": 0, "single": 1, "parallel": 0, "multi_step": 0, "recovery": 0}, "system_prompts": 1,
+        "lines": 3, "good": 1, "refused": 2, "preferences": 0, "duplicates": 0, "near_duplicates": 0, "messages": 4,
+        "shapes": {"single": 1, "parallel": 0, "multi_step": 0, "recovery": 0, "no_call": 0, "general": 0},
+        "personas": 1,
     }  # fmt: skip
     assert report["tokens"] == {
         "template": "chatml", "max_length": 300, "rendered": 2, "tokens": {"mean": 329.0, "p95": 452, "max": 452},
         "trained_tokens": {"mean": 17.5, "p95": 32, "max": 32}, "trained_share": 35 / 658,
+        "total_tokens": 206, "total_trained_tokens": 32,
+    }  # fmt: skip
+    assert report["tools"] == [
+        {
+            "name": "ping", "rows": 1, "calls": 1, "trained_calls": 1,
+            "arguments": [{"name": "host", "calls": 1, "values": []}, {"name": "n", "calls": 0, "values": []}],
+        }
+    ]  # fmt: skip
+    assert report["held_out"] is None
+    assert report["run"] == {
+        "epochs": 3.0, "tokens": 618, "trained_tokens": 96, "tokens_per_second": None, "gpu_hours": None,
+    }  # fmt: skip
+    assert report["advice"][0] == {
+        "name": "few_rows", "found": "1 training row", "why": "a few tools want 200 or more",
+        "do": "bring in more traces with data.convert; hard and varied ones are worth more than many alike",
     }  # fmt: skip
     assert report["counts"] == {"too_long": 1, "unanswered_call": 1}
     assert report["findings"][0] == {
@@ -143,6 +178,17 @@ def test_a_template_may_be_named_and_must_be_where_the_folder_names_none(tmp_pat
         (["rows.jsonl", "--max-length", "9"], "--max-length: needs a tokenizer (fix: add --tokenizer FOLDER)"),
         (["rows.jsonl", "--tokenizer", ".", "--max-length", "0"],
          "--max-length: 0 tokens hold no row (fix: give a number from 1 up)"),
+        (["rows.jsonl", "--epochs", "2"], "--epochs: needs a tokenizer (fix: add --tokenizer FOLDER)"),
+        (["rows.jsonl", "--tokenizer", ".", "--epochs", "-1"],
+         "--epochs: -1 is too little or too much (fix: give a number above 0)"),
+        (["rows.jsonl", "--tokenizer", ".", "--tokens-per-second", "nan"],
+         "--tokens-per-second: nan is too little or too much (fix: give a number above 0)"),
+        (["rows.jsonl", "--html", "./rows.jsonl"],
+         "rows.jsonl: is a file of rows that is checked (fix: write to another one)"),
+        (["--test", "rows.jsonl", "--json", "rows.jsonl"],
+         "rows.jsonl: is a file of rows that is checked (fix: write to another one)"),
+        (["rows.jsonl", "--html", "rows.jsonl/check.html"],
+         "rows.jsonl/check.html: cannot be written: File exists (fix: give a path in a folder that you own)"),
         (["rows.jsonl", "--tokenizer", ".", "--template", "llama9"],
          "unknown template 'llama9' (fix: use one of llama3, chatml)"),
         (["rows.jsonl", "--tokenizer", "gone", "--template", "llama3"],
