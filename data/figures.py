@@ -28,7 +28,7 @@ def _split_figures(split: Split) -> Iterator[tuple[str, str]]:
         yield "rows, preference", f"{rows.preferences:,}"
     if rows.num_chat:
         yield "messages", f"{rows.messages:,}"
-        yield "personas", f"{rows.personas:,} (distinct system prompts)"
+        yield "personas", f"{rows.personas:,} (system prompts)"
         for shape, count in rows.shapes.items():
             yield f"rows, {shape}", f"{count:,} ({count / rows.num_chat:.1%})"
         yield from _tool_figures(split)
@@ -61,7 +61,8 @@ def _token_figures(split: Split) -> Iterator[tuple[str, str]]:
 
 
 def _run_figures(run: RunCost) -> Iterator[tuple[str, str]]:
-    name = f"a run of {run.epochs:g} epoch" + ("" if run.epochs == 1 else "s")
-    yield name, f"{run.tokens:,} tokens, {run.trained_tokens:,} of them trained"
+    epochs = f"{run.epochs:g} epoch" + ("" if run.epochs == 1 else "s")
+    yield f"tokens of {epochs}", f"{run.tokens:,}"
+    yield f"trained tokens of {epochs}", f"{run.trained_tokens:,}"
     if run.gpu_hours is not None:
-        yield "its time", f"{run.gpu_hours:,.2f} GPU-hours, if {run.tokens_per_second:,g} tokens are done a second"
+        yield f"GPU-hours at {run.tokens_per_second:,g} tokens/s", f"{run.gpu_hours:,.2f}"

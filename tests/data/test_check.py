@@ -49,7 +49,7 @@ def test_good_rows_are_counted(tmp_path: Path) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
     assert figures(checked.stdout) == {
         "lines": "4", "rows good": "4", "rows refused": "0", "duplicates": "0", "near-duplicates": "0",
-        "messages": "14", "personas": "2 (distinct system prompts)", "rows, single": "1 (25.0%)",
+        "messages": "14", "personas": "2 (system prompts)", "rows, single": "1 (25.0%)",
         "rows, parallel": "1 (25.0%)", "rows, multi_step": "0 (0.0%)", "rows, recovery": "1 (25.0%)",
         "rows, no_call": "1 (25.0%)", "rows, general": "0 (0.0%)", "calls": "5", "tools called": "1 of 1",
         "arguments given": "1 of 2",
@@ -112,11 +112,18 @@ def test_with_a_tokenizer_rows_are_rendered_and_measured(tmp_path: Path, smollm2
         " (fix: add the result before this message)",
         "1 of 3 rows are good",
     ]
-    names = ("tokens a row", "trained tokens a row", "trained share", "rendered with", "a run of 3 epochs")
+    names = (
+        "tokens a row",
+        "trained tokens a row",
+        "trained share",
+        "rendered with",
+        "tokens of 3 epochs",
+        "trained tokens of 3 epochs",
+    )
     assert {name: figures(checked.stdout)[name] for name in names} == {
         "tokens a row": "mean 329.0, p95 452, max 452", "trained tokens a row": "mean 17.5, p95 32, max 32",
         "trained share": "5.3% of all tokens", "rendered with": "chatml template, at most 300 tokens",
-        "a run of 3 epochs": "618 tokens, 96 of them trained",
+        "tokens of 3 epochs": "618", "trained tokens of 3 epochs": "96",
     }  # fmt: skip
     report = json.loads(out.read_text())
     assert list(report) == ["rows", "tokens", "tools", "held_out", "run", "advice", "counts", "findings"]

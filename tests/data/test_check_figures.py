@@ -1,10 +1,12 @@
 """What data.check tells of training and held-out rows apart: shapes, personas, duplicates, the tokens of a run."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+import data.check
 from data.row import JsonObject
 from data.row_summary import shape_of, summarise
 from data.rules.severities import RuleSeverities
@@ -57,7 +59,7 @@ def test_personas_are_the_system_prompts_of_other_rows_than_general_ones(tmp_pat
         GOOD,
     ]
     told = figures(check(good_file(tmp_path / "rows.jsonl", *rows)).stdout)
-    assert (told["personas"], told["rows, general"]) == ("3 (distinct system prompts)", "1 (20.0%)")
+    assert (told["personas"], told["rows, general"]) == ("3 (system prompts)", "1 (20.0%)")
 
 
 def test_copies_are_counted_unless_nobody_looks(tmp_path: Path) -> None:
@@ -99,20 +101,20 @@ def test_preference_rows_alone_get_no_advice(tmp_path: Path) -> None:
 
 
 def test_the_tokens_of_a_run_follow_from_its_epochs_and_its_time_from_a_given_speed(
-    tmp_path: Path, smollm2: Path
+    tmp_path: Path, smollm2: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = good_file(tmp_path / "rows.jsonl", GOOD)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"name: a\ntemplate: chatml\ndata: {{train: [{path}]}}\nsft: {{num_train_epochs: 2}}\n")
-    told = [
-        figures(check(*words, "--tokenizer", smollm2).stdout)
-        for words in ([path], ["--recipe", recipe], [path, "--epochs", "0.5", "--tokens-per-second", "10"])
-    ]
-    assert told[0]["a run of 3 epochs"] == "618 tokens, 96 of them trained"
-    assert told[1]["a run of 2 epochs"] == "412 tokens, 64 of them trained"
-    assert told[2]["a run of 0.5 epochs"] == "103 tokens, 16 of them trained"
-    assert told[2]["its time"] == "0.00 GPU-hours, if 10 tokens are done a second"
-    assert "its time" not in told[0]
+    told = []
+    for words in ([path], ["--recipe", recipe], [path, "--epochs", "0.5", "--tokens-per-second", "10"]):
+        monkeypatch.setattr(sys, "argv", ["check", *map(str, words), "--tokenizer", str(smollm2)])
+        assert data.check.main() == 0
+        told.append(figures(capsys.readouterr().out))
+    assert (told[0]["tokens of 3 epochs"], told[0]["trained tokens of 3 epochs"]) == ("618", "96")
+    assert (told[1]["tokens of 2 epochs"], told[1]["trained tokens of 2 epochs"]) == ("412", "64")
+    assert (told[2]["tokens of 0.5 epochs"], told[2]["GPU-hours at 10 tokens/s"]) == ("103", "0.00")
+    assert not any(name.startswith("GPU") for name in told[0])
 
 
 def test_gpu_hours_are_tokens_by_speed() -> None:

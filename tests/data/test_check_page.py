@@ -3,12 +3,16 @@
 import base64
 import hashlib
 import re
+import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 
+from data import check
 from data.histogram import Bin, histogram
 from data.length_chart import HEIGHT, WIDTH, length_chart
 from data.reading import NumberedRow
@@ -17,7 +21,7 @@ from data.row_sample import sample_rows
 from data.row_summary import shape_of
 from data.template import load_template
 from tests.data.rows import GOOD, good_file, ping, raw, result, row, says, user
-from tests.data.test_check import BAD, RECOVERY, UNANSWERED, WARNED, check
+from tests.data.test_check import BAD, RECOVERY, UNANSWERED, WARNED
 
 HOSTILE = '</pre><script>alert("1")</script><img src=x onerror=alert(1)> & "quoted" \'text\''
 ATTACK = raw(
@@ -39,13 +43,13 @@ class Element(NamedTuple):
     def find(self, tag: str, **attributes: str) -> list["Element"]:
         """All of a tag below, in order; `class` is given as `kind`."""
         wanted = {"class" if key == "kind" else key: value for key, value in attributes.items()}
-        found = []
+        return [one for one in self.all() if one.tag == tag and wanted.items() <= one.attributes.items()]
+
+    def all(self) -> Iterator["Element"]:
         for part in self.inside:
             if isinstance(part, Element):
-                if part.tag == tag and wanted.items() <= part.attributes.items():
-                    found.append(part)
-                found += part.find(tag, **attributes)
-        return found
+                yield part
+                yield from part.all()
 
 
 class Tree(HTMLParser):
@@ -77,11 +81,13 @@ class Tree(HTMLParser):
 
 def page_of(folder: Path, *words: str | Path, status: int = 0) -> Element:
     out = folder / "check.html"
-    checked = check(*words, "--html", out)
-    assert (checked.returncode, checked.stderr) == (status, "")
+    with patch.object(sys, "argv", ["check", *map(str, words), "--html", str(out)]):
+        assert check.main() == status
     text = out.read_text()
-    assert re.findall(r"https?://", text) == [] and "\x00" not in text
-    return Tree(text).root
+    tree = Tree(text).root
+    assert [one.tag for one in tree.all() if {"src", "href", "action"} & set(one.attributes)] == []
+    assert "url(" not in tree.find("style")[0].text and "@import" not in tree.find("style")[0].text
+    return tree
 
 
 def sections(page: Element) -> dict[str, Element]:

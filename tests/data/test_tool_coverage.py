@@ -109,5 +109,10 @@ def test_the_arguments_of_real_rows_add_up(shared_data: Path) -> None:
                 for key in json.loads(call.function.arguments):
                     name = f"{call.function.name}.{key}"
                     expected[name] = expected.get(name, 0) + 1
-    found = {f"{tool.name}.{arg.name}": arg.calls for tool in tool_coverage(rows) for arg in tool.arguments}
-    assert {name: calls for name, calls in found.items() if calls} == expected
+    found = {
+        f"{tool.name}.{arg.name}": arg.calls
+        for tool in tool_coverage(rows)
+        for arg in tool.arguments
+        if arg.name.isidentifier()
+    }
+    assert {name: calls for name, calls in found.items() if calls} == expected  # inner ones left out
