@@ -15,6 +15,8 @@ RECOVERY = raw(user("Ping b"), says(None, ping('{"hots": "b"}'), weight=0), resu
 WARNED = raw(user("Hi"), says("Hello."), user("Bye"))
 BAD = raw(user("Hi"), says(None, ping(name="pong"), ping(call_id="c2", name="pong")))
 UNANSWERED = raw(user("Hi"), says(None, ping()), says("Done."))
+LONG = raw(user("long " * 300), says("Yes."))
+TOO_LONG = "the row is 452 tokens long, 152 more than the 300 allowed"
 
 
 def check(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -98,33 +100,27 @@ def test_twenty_findings_a_rule_are_printed_and_all_on_request(tmp_path: Path) -
 
 
 def test_with_a_tokenizer_rows_are_rendered_and_measured(tmp_path: Path, smollm2: Path) -> None:
-    long = raw(user("long " * 300), says("Yes."))
-    path = good_file(tmp_path / "rows.jsonl", GOOD, long, UNANSWERED)
-    out = tmp_path / "check.json"
-    checked = check(path, "--tokenizer", smollm2, "--max-length", "300", "--json", out)
-    too_long = "the row is 452 tokens long, 152 more than the 300 allowed"
+    path = good_file(tmp_path / "rows.jsonl", GOOD, LONG, UNANSWERED)
+    checked = check(path, "--tokenizer", smollm2, "--max-length", "300")
     assert (checked.returncode, checked.stderr) == (2, "")
     assert below_figures(checked.stdout) == [
         "error too_long: 1",
-        f"{path}:2: {too_long} (fix: shorten it, or raise --max-length)",
+        f"{path}:2: {TOO_LONG} (fix: shorten it, or raise --max-length)",
         "error unanswered_call: 1",
         f'{path}:3: message 3, key "tool_call_id": Missing tool message for tool_call_id "c1"'
         " (fix: add the result before this message)",
         "1 of 3 rows are good",
     ]
-    names = (
-        "tokens a row",
-        "trained tokens a row",
-        "trained share",
-        "rendered with",
-        "tokens of 3 epochs",
-        "trained tokens of 3 epochs",
-    )
-    assert {name: figures(checked.stdout)[name] for name in names} == {
+    assert {
         "tokens a row": "mean 329.0, p95 452, max 452", "trained tokens a row": "mean 17.5, p95 32, max 32",
         "trained share": "5.3% of all tokens", "rendered with": "chatml template, at most 300 tokens",
         "tokens of 3 epochs": "618", "trained tokens of 3 epochs": "96",
-    }  # fmt: skip
+    }.items() <= figures(checked.stdout).items()  # fmt: skip
+
+
+def test_the_json_report_has_figures_advice_and_findings(tmp_path: Path, smollm2: Path) -> None:
+    path, out = good_file(tmp_path / "rows.jsonl", GOOD, LONG, UNANSWERED), tmp_path / "check.json"
+    assert check(path, "--tokenizer", smollm2, "--max-length", "300", "--json", out).returncode == 2
     report = json.loads(out.read_text())
     assert list(report) == ["rows", "tokens", "tools", "held_out", "run", "advice", "counts", "findings"]
     assert report["rows"] == {
@@ -153,7 +149,7 @@ def test_with_a_tokenizer_rows_are_rendered_and_measured(tmp_path: Path, smollm2
     }  # fmt: skip
     assert report["counts"] == {"too_long": 1, "unanswered_call": 1}
     assert report["findings"][0] == {
-        "path": str(path), "line": 2, "rule": "too_long", "reason": too_long, "message": None, "key": "",
+        "path": str(path), "line": 2, "rule": "too_long", "reason": TOO_LONG, "message": None, "key": "",
         "fix": "shorten it, or raise --max-length", "severity": "error",
     }  # fmt: skip
     assert sorted(tmp_path.iterdir()) == [out, path]
