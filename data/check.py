@@ -19,21 +19,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import Console
 from rich.progress import track
 
-from data.advice import advise
-from data.check_page import write_page
-from data.check_result import CheckResult, Split
-from data.check_table import print_check
+from data.checking.advice import advise
+from data.checking.page import write_page
+from data.checking.result import CheckResult, Split
+from data.checking.row_sample import sample_rows
+from data.checking.row_view import RowView, row_view
+from data.checking.run_cost import RunCost
+from data.checking.table import print_check
+from data.checking.tool_coverage import tool_coverage
 from data.reading import NumberedPreference, NumberedRow, RowFile, read_row_file
-from data.row_sample import sample_rows
 from data.row_summary import good_preferences, good_rows, summarise
-from data.row_view import RowView, row_view
 from data.rules.findings import Finding, by_rule
 from data.rules.sets import set_findings
 from data.rules.severities import DEFAULTS, RuleSeverities, severities_beside, with_options
-from data.run_cost import RunCost
 from data.settings import DEFAULT_EPOCHS, DataRecipe, load_settings, num_epochs
 from data.tokenizer_folder import TokenizerFolder, open_tokenizer_folder
-from data.tool_coverage import tool_coverage
 from data.user_error import UserError, run_program
 from data.whole_file import write_whole
 
@@ -169,13 +169,12 @@ def _split(
     return Split(
         rows=summarise(files, findings, severities),
         tools=tool_coverage(numbered.row for numbered in good_rows(files, findings)),
-        tokens=measured.summary if measured else None,
-        lengths=measured.lengths if measured else [],
+        measured=measured,
     )
 
 
 def _run(training: Split | None, epochs: float, tokens_per_second: float | None) -> RunCost | None:
-    tokens = training.tokens if training else None
+    tokens = training.measured.summary if training and training.measured else None
     return RunCost.of(epochs, tokens.total_tokens, tokens.total_trained_tokens, tokens_per_second) if tokens else None
 
 

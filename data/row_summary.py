@@ -40,7 +40,9 @@ class RowSummary(NamedTuple):
     messages: int
     shapes: dict[Shape, int]
     personas: int
-    """Distinct system prompts, without those of general rows; having none counts as one."""
+    """Distinct first lines of the system text, without those of general rows; having none counts as one."""
+    system_prompts: int
+    """Distinct whole system texts of the same rows."""
 
     @property
     def num_chat(self) -> int:
@@ -48,9 +50,17 @@ class RowSummary(NamedTuple):
 
 
 def summarise(files: list[RowFile], findings: list[Finding], severities: RuleSeverities = DEFAULTS) -> RowSummary:
-    """Figures of the rows that no finding refuses."""
-    rows = [numbered.row for numbered in good_rows(files, findings)]
-    shapes = [shape_of(row) for row in rows]
+    """Figures of the rows that no finding refuses; each row is looked at once."""
+    shapes: Counter[Shape] = Counter()
+    prompts: set[str] = set()
+    num_messages = 0
+    rows = good_rows(files, findings)
+    for _, _, row in rows:
+        shape = shape_of(row)
+        shapes[shape] += 1
+        num_messages += len(row.messages)
+        if shape != "general":
+            prompts.add(_system_prompt(row))
     lines = sum(file.num_lines for file in files)
     preferences = len(good_preferences(files, findings))
     good = len(rows) + preferences
@@ -63,9 +73,10 @@ def summarise(files: list[RowFile], findings: list[Finding], severities: RuleSev
         preferences=preferences,
         duplicates=rules["duplicate"] if severities.duplicate != "off" else None,
         near_duplicates=rules["near_duplicate"] if severities.near_duplicate != "off" else None,
-        messages=sum(len(row.messages) for row in rows),
-        shapes={kind: shapes.count(kind) for kind in SHAPES},
-        personas=len({_system_prompt(row) for row, shape in zip(rows, shapes, strict=True) if shape != "general"}),
+        messages=num_messages,
+        shapes={shape: shapes[shape] for shape in SHAPES},
+        personas=len({prompt.partition("\n")[0] for prompt in prompts}),
+        system_prompts=len(prompts),
     )
 
 
@@ -128,4 +139,5 @@ def _tells_error(result: str) -> bool:
 
 
 def _system_prompt(row: Row) -> str:
-    return "\n".join(content_text(m.content) for m in row.messages if m.role in ("system", "developer"))
+    texts = (content_text(message.content) for message in row.messages if message.role in ("system", "developer"))
+    return "\n".join(texts).strip()

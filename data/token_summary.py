@@ -41,16 +41,11 @@ class TokenSummary(NamedTuple):
         return self._asdict() | spreads
 
 
-class Length(NamedTuple):
-    """One rendered row; of a preference row there are two."""
-
-    tokens: int
-    trained_tokens: int
-
-
 class Measured(NamedTuple):
     summary: TokenSummary
-    lengths: list[Length]
+    tokens: list[int]
+    """Of each rendered row; a preference row is two."""
+    trained_tokens: list[int]
     findings: list[Finding]
 
 
@@ -62,7 +57,8 @@ def measure(
     severities: RuleSeverities,
 ) -> Measured:
     """Render every row as training does; a preference row is two, one for each output."""
-    lengths: list[Length] = []
+    tokens: list[int] = []
+    trained: list[int] = []
     findings: list[Finding] = []
     for path, line, row in rows:
         for part in (row,) if isinstance(row, Row) else (row.chosen(), row.rejected()):
@@ -72,26 +68,26 @@ def measure(
                 findings += place(path, line, [_render_fault(template, error)], severities)
                 break
             length = len(rendered.input_ids)
-            lengths.append(Length(length, rendered.num_trained))
+            tokens.append(length)
+            trained.append(rendered.num_trained)
             if max_length and length > max_length:
                 reason = f"the row is {length} tokens long, {length - max_length} more than the {max_length} allowed"
                 fault = Fault("too_long", reason, fix="shorten it, or raise --max-length")
                 findings += place(path, line, [fault], severities)
-    return Measured(_summary(template, max_length, lengths), lengths, findings)
+    return Measured(_summary(template, max_length, tokens, trained), tokens, trained, findings)
 
 
-def _summary(template: Template, max_length: int | None, lengths: list[Length]) -> TokenSummary:
-    tokens, trained = [length.tokens for length in lengths], [length.trained_tokens for length in lengths]
-    fitting = [length for length in lengths if not max_length or length.tokens <= max_length]
+def _summary(template: Template, max_length: int | None, tokens: list[int], trained: list[int]) -> TokenSummary:
+    fitting = [pair for pair in zip(tokens, trained, strict=True) if not max_length or pair[0] <= max_length]
     return TokenSummary(
         template=template.name,
         max_length=max_length,
-        rendered=len(lengths),
+        rendered=len(tokens),
         tokens=Spread.of(tokens),
         trained_tokens=Spread.of(trained),
         trained_share=sum(trained) / sum(tokens) if tokens else 0.0,
-        total_tokens=sum(length.tokens for length in fitting),
-        total_trained_tokens=sum(length.trained_tokens for length in fitting),
+        total_tokens=sum(length for length, _ in fitting),
+        total_trained_tokens=sum(length for _, length in fitting),
     )
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from data.advice import NAMED, Advice, advise
+from data.checking.advice import NAMED, Advice, advise
+from data.checking.tool_coverage import ArgumentCoverage, ToolCoverage, ValueCoverage
 from data.row_summary import RowSummary, Shape
-from data.tool_coverage import ArgumentCoverage, ToolCoverage, ValueCoverage
 
 ROOT = Path(__file__).parents[2]
 # 200 rows with nothing to advise on.
@@ -23,7 +23,7 @@ FULL = ToolCoverage(
 def summary(personas: int = 3, **shapes: int) -> RowSummary:
     counts = SHAPES | shapes
     num_rows = sum(counts.values())
-    return RowSummary(num_rows, num_rows, 0, 0, 0, 0, 4 * num_rows, counts, personas)
+    return RowSummary(num_rows, num_rows, 0, 0, 0, 0, 4 * num_rows, counts, personas, system_prompts=personas)
 
 
 def advice(rows: RowSummary, *tools: ToolCoverage, num_held_out: int | None = None) -> dict[str, str]:
@@ -53,8 +53,8 @@ def test_many_tools_and_chains_want_more_rows() -> None:
 
 def test_few_personas() -> None:
     assert advice(summary(personas=2)) == {
-        "few_personas": "2 personas (distinct system prompts): a model tuned to one persona is brittle when the prompt"
-        " changes (do: mix rows of at least 3 agents or system prompts)"
+        "few_personas": "2 personas (first lines of system prompts): a model tuned to one persona is brittle when"
+        " the prompt changes (do: mix rows of at least 3 agents or system prompts)"
     }
 
 
@@ -142,7 +142,7 @@ def test_few_held_out_rows() -> None:
 
 
 def test_every_command_that_advice_names_exists() -> None:
-    text = (ROOT / "data" / "advice.py").read_text()
+    text = (ROOT / "data" / "checking" / "advice.py").read_text()
     commands = set(re.findall(r"\bdata\.[a-z_]+\b(?! import)", re.sub(r"(?m)^from .*$", "", text)))
     assert commands == {"data.convert", "data.synthesize"}
     assert all((ROOT / f"{command.replace('.', '/')}.py").is_file() for command in commands)

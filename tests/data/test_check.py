@@ -51,7 +51,8 @@ def test_good_rows_are_counted(tmp_path: Path) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
     assert figures(checked.stdout) == {
         "lines": "4", "rows good": "4", "rows refused": "0", "duplicates": "0", "near-duplicates": "0",
-        "messages": "14", "personas": "2 (system prompts)", "rows, single": "1 (25.0%)",
+        "messages": "14", "personas": "2 (first lines of system prompts)", "system prompts": "2 distinct",
+        "rows, single": "1 (25.0%)",
         "rows, parallel": "1 (25.0%)", "rows, multi_step": "0 (0.0%)", "rows, recovery": "1 (25.0%)",
         "rows, no_call": "1 (25.0%)", "rows, general": "0 (0.0%)", "calls": "5", "tools called": "1 of 1",
         "arguments given": "1 of 2",
@@ -126,7 +127,7 @@ def test_the_json_report_has_figures_advice_and_findings(tmp_path: Path, smollm2
     assert report["rows"] == {
         "lines": 3, "good": 1, "refused": 2, "preferences": 0, "duplicates": 0, "near_duplicates": 0, "messages": 4,
         "shapes": {"single": 1, "parallel": 0, "multi_step": 0, "recovery": 0, "no_call": 0, "general": 0},
-        "personas": 1,
+        "personas": 1, "system_prompts": 1,
     }  # fmt: skip
     assert report["tokens"] == {
         "template": "chatml", "max_length": 300, "rendered": 2, "tokens": {"mean": 329.0, "p95": 452, "max": 452},

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import data.check
+from data.checking.run_cost import RunCost
 from data.row import JsonObject
 from data.row_summary import shape_of, summarise
 from data.rules.severities import RuleSeverities
-from data.run_cost import RunCost
 from data.settings import num_epochs
 from data.user_error import UserError
 from tests.data.rows import GOOD, good_file, ping, raw, result, row, says, user
@@ -50,16 +50,17 @@ def test_rows_without_tools_are_general_unless_they_call() -> None:
     assert shape_of(row(user("Hi"), says(None, ping()), tools=[])) == "single"
 
 
-def test_personas_are_the_system_prompts_of_other_rows_than_general_ones(tmp_path: Path) -> None:
+def test_personas_are_the_first_system_lines_of_other_rows_than_general_ones(tmp_path: Path) -> None:
     rows = [
-        raw(system("You are Al."), user("Ping a"), says(None, ping())),
+        raw(system("You are Al.\nToday is Monday."), user("Ping a"), says(None, ping())),
         raw({"role": "developer", "content": "You are Al."}, user("Ping b"), says("Which one?")),
         raw(system("You are Bo."), user("Ping c"), says("No.")),
         raw(system("You write verse."), user("Name a river."), says("The Danube."), tools=[]),
         GOOD,
     ]
     told = figures(check(good_file(tmp_path / "rows.jsonl", *rows)).stdout)
-    assert (told["personas"], told["rows, general"]) == ("3 (system prompts)", "1 (20.0%)")
+    assert told["personas"] == "3 (first lines of system prompts)"
+    assert (told["system prompts"], told["rows, general"]) == ("4 distinct", "1 (20.0%)")
 
 
 def test_copies_are_counted_unless_nobody_looks(tmp_path: Path) -> None:

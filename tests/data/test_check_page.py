@@ -13,11 +13,11 @@ from unittest.mock import patch
 import pytest
 
 from data import check
-from data.histogram import Bin, histogram
-from data.length_chart import HEIGHT, WIDTH, length_chart
+from data.checking.histogram import Bin, histogram
+from data.checking.length_chart import HEIGHT, WIDTH, length_chart
+from data.checking.row_sample import sample_rows
 from data.reading import NumberedRow
 from data.render import IGNORE, render
-from data.row_sample import sample_rows
 from data.row_summary import shape_of
 from data.template import load_template
 from tests.data.rows import GOOD, good_file, ping, raw, result, row, says, user
@@ -118,7 +118,7 @@ def test_a_page_has_its_parts_in_order(tmp_path: Path, smollm2: Path) -> None:
 def test_the_only_script_is_our_own_and_the_browser_is_told_so(tmp_path: Path) -> None:
     page = page_of(tmp_path, good_file(tmp_path / "rows.jsonl", ATTACK))
     (script,) = page.find("script")
-    source = (Path(__file__).parents[2] / "data" / "check_page.js").read_text()
+    source = (Path(__file__).parents[2] / "data" / "checking" / "page.js").read_text()
     digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
     assert script.text == source and script.attributes == {}
     (policy,) = [meta.attributes["content"] for meta in page.find("meta") if "http-equiv" in meta.attributes]

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from data.checking.tool_coverage import ArgumentCoverage, ToolCoverage, ValueCoverage, tool_coverage
 from data.reading import read_rows
 from data.row import JsonObject
-from data.tool_coverage import ArgumentCoverage, ToolCoverage, ValueCoverage, tool_coverage
 from tests.data.rows import PING, ping, result, row, says, user, with_tool
 
 

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from data.advice import Advice
+from data.checking.advice import Advice
+from data.checking.run_cost import RunCost
+from data.checking.tool_coverage import ToolCoverage
 from data.row import JsonObject
 from data.row_summary import RowSummary
 from data.rules.findings import Group
-from data.run_cost import RunCost
-from data.tool_coverage import ToolCoverage
 
 if TYPE_CHECKING:  # imports transformers, which a check without a tokenizer never needs
-    from data.token_summary import Length, TokenSummary
+    from data.token_summary import Measured
 
 
 class Split(NamedTuple):
@@ -19,9 +19,8 @@ class Split(NamedTuple):
 
     rows: RowSummary
     tools: list[ToolCoverage]
-    tokens: "TokenSummary | None"
+    measured: "Measured | None"
     """None without a tokenizer."""
-    lengths: "list[Length]"
 
     @property
     def num_listed(self) -> int:
@@ -35,13 +34,13 @@ class Split(NamedTuple):
 
     @property
     def num_too_long(self) -> int:
-        limit = self.tokens.max_length if self.tokens else None
-        return sum(length.tokens > limit for length in self.lengths) if limit else 0
+        limit = self.measured.summary.max_length if self.measured else None
+        return sum(tokens > limit for tokens in self.measured.tokens) if self.measured and limit else 0
 
     def as_json(self) -> JsonObject:
         return {
             "rows": self.rows._asdict(),
-            "tokens": self.tokens.as_json() if self.tokens else None,
+            "tokens": self.measured.summary.as_json() if self.measured else None,
             "tools": [tool.as_json() for tool in self.tools],
         }
 

@@ -4,10 +4,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from data.check_result import CheckResult
-from data.figures import figures
+from data.checking.figures import figures
+from data.checking.result import CheckResult
+from data.checking.tool_coverage import ToolCoverage
 from data.rules.findings import one_line
-from data.tool_coverage import ToolCoverage
 
 SHOWN_TOOLS = 15
 SHOWN_NAMES = 6

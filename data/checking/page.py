@@ -7,13 +7,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from data.check_result import CheckResult
-from data.figures import figures
+from data.checking.figures import figures
+from data.checking.length_chart import HEIGHT, WIDTH, LengthChart, length_chart
+from data.checking.result import CheckResult
+from data.checking.row_view import RowView
+from data.checking.tool_coverage import ToolCoverage
 from data.html_page import page_template
-from data.length_chart import HEIGHT, WIDTH, LengthChart, length_chart
 from data.row_summary import MEANING
-from data.row_view import RowView
-from data.tool_coverage import ToolCoverage
 from data.whole_file import write_whole
 
 MAX_TOOLS = 300
@@ -29,13 +29,13 @@ def write_page(path: Path, result: CheckResult, rows: list[RowView], command: st
 def render_page(result: CheckResult, rows: list[RowView], command: str) -> str:
     """`rows` are those to browse. Every text is escaped, and the browser is told to run this page's script alone."""
     template = page_template(
-        Path(__file__).with_name("check_page.html.jinja"), {"number": "{:,}".format, "percent": "{:.1%}".format}
+        Path(__file__).with_name("page.html.jinja"), {"number": "{:,}".format, "percent": "{:.1%}".format}
     )
     return template.render(_view(result, rows, command))
 
 
 def _view(result: CheckResult, rows: list[RowView], command: str) -> dict[str, Any]:
-    script = Path(__file__).with_name("check_page.js").read_text()
+    script = Path(__file__).with_name("page.js").read_text()
     split = result.training or result.held_out
     assert split, "a check has files"
     return {
@@ -57,10 +57,10 @@ def _view(result: CheckResult, rows: list[RowView], command: str) -> dict[str, A
 
 def _charts(result: CheckResult) -> list[tuple[str, LengthChart]]:
     split = result.training or result.held_out
-    if not split or not split.tokens or not split.lengths:
+    if not split or not split.measured or not split.measured.tokens:
         return []
-    tokens = length_chart([length.tokens for length in split.lengths], split.tokens.max_length)
-    return [("Tokens a row", tokens), ("Trained tokens a row", length_chart([n.trained_tokens for n in split.lengths]))]
+    summary, tokens, trained, _ = split.measured
+    return [("Tokens a row", length_chart(tokens, summary.max_length)), ("Trained tokens a row", length_chart(trained))]
 
 
 def _coverage_word(tool: ToolCoverage) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from data.check_result import CheckResult, Split
-from data.run_cost import RunCost
+from data.checking.result import CheckResult, Split
+from data.checking.run_cost import RunCost
 
 
 def figures(result: CheckResult) -> dict[str, list[str]]:
@@ -28,7 +28,8 @@ def _split_figures(split: Split) -> Iterator[tuple[str, str]]:
         yield "rows, preference", f"{rows.preferences:,}"
     if rows.num_chat:
         yield "messages", f"{rows.messages:,}"
-        yield "personas", f"{rows.personas:,} (system prompts)"
+        yield "personas", f"{rows.personas:,} (first lines of system prompts)"
+        yield "system prompts", f"{rows.system_prompts:,} distinct"
         for shape, count in rows.shapes.items():
             yield f"rows, {shape}", f"{count:,} ({count / rows.num_chat:.1%})"
         yield from _tool_figures(split)
@@ -50,7 +51,7 @@ def _tool_figures(split: Split) -> Iterator[tuple[str, str]]:
 
 
 def _token_figures(split: Split) -> Iterator[tuple[str, str]]:
-    tokens = split.tokens
+    tokens = split.measured.summary if split.measured else None
     if not tokens or not tokens.rendered:
         return
     for name, spread in (("tokens a row", tokens.tokens), ("trained tokens a row", tokens.trained_tokens)):

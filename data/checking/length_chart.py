@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from data.histogram import Bin, histogram
+from data.checking.histogram import Bin, histogram
 
 WIDTH, HEIGHT = 640, 150
 """Of the bars; texts stand below."""

@@ -9,9 +9,9 @@ against forgetting; 50 to 100 held-out rows. That a kind wants 20 rows was seen 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from data.checking.tool_coverage import ToolCoverage
 from data.row_summary import RowSummary, Shape
 from data.rules.findings import one_line
-from data.tool_coverage import ToolCoverage
 
 MIN_ROWS, MIN_ROWS_MANY_TOOLS, MANY_TOOLS = 200, 500, 50
 MIN_PERSONAS = 3
@@ -73,7 +73,9 @@ def _on_rows(rows: RowSummary, tools: list[ToolCoverage]) -> Iterator[Advice]:
         if rows.personas < MIN_PERSONAS:
             why = "a model tuned to one persona is brittle when the prompt changes"
             do = f"mix rows of at least {MIN_PERSONAS} agents or system prompts"
-            yield Advice("few_personas", _number(rows.personas, "persona") + " (distinct system prompts)", why, do)
+            yield Advice(
+                "few_personas", _number(rows.personas, "persona") + " (first lines of system prompts)", why, do
+            )
         yield from (Advice(f"no_{kind}", *words) for kind, words in _MISSING.items() if not rows.shapes[kind])
     few = [f"{kind} {count}" for kind, count in rows.shapes.items() if 0 < count < MIN_OF_A_KIND and kind != "general"]
     if few:
