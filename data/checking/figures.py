@@ -28,8 +28,7 @@ def _split_figures(split: Split) -> Iterator[tuple[str, str]]:
         yield "rows, preference", f"{rows.preferences:,}"
     if rows.num_chat:
         yield "messages", f"{rows.messages:,}"
-        yield "personas", f"{rows.personas:,} (first lines of system prompts)"
-        yield "system prompts", f"{rows.system_prompts:,} distinct"
+        yield "personas", f"{rows.personas:,} (of {rows.system_prompts:,} system prompts)"
         for shape, count in rows.shapes.items():
             yield f"rows, {shape}", f"{count:,} ({count / rows.num_chat:.1%})"
         yield from _tool_figures(split)

@@ -51,7 +51,7 @@ def test_good_rows_are_counted(tmp_path: Path) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
     assert figures(checked.stdout) == {
         "lines": "4", "rows good": "4", "rows refused": "0", "duplicates": "0", "near-duplicates": "0",
-        "messages": "14", "personas": "2 (first lines of system prompts)", "system prompts": "2 distinct",
+        "messages": "14", "personas": "2 (of 2 system prompts)",
         "rows, single": "1 (25.0%)",
         "rows, parallel": "1 (25.0%)", "rows, multi_step": "0 (0.0%)", "rows, recovery": "1 (25.0%)",
         "rows, no_call": "1 (25.0%)", "rows, general": "0 (0.0%)", "calls": "5", "tools called": "1 of 1",
