@@ -52,7 +52,8 @@ class RowSummary(NamedTuple):
 def summarise(files: list[RowFile], findings: list[Finding], severities: RuleSeverities = DEFAULTS) -> RowSummary:
     """Figures of the rows that no finding refuses; each row is looked at once."""
     shapes: Counter[Shape] = Counter()
-    prompts: set[str] = set()
+    prompts: set[int] = set()  # their hashes: whole texts of a large file would fill the memory
+    personas: set[str] = set()
     num_messages = 0
     rows = good_rows(files, findings)
     for _, _, row in rows:
@@ -60,7 +61,9 @@ def summarise(files: list[RowFile], findings: list[Finding], severities: RuleSev
         shapes[shape] += 1
         num_messages += len(row.messages)
         if shape != "general":
-            prompts.add(_system_prompt(row))
+            prompt = _system_prompt(row)
+            prompts.add(hash(prompt))
+            personas.add(prompt.partition("\n")[0])
     lines = sum(file.num_lines for file in files)
     preferences = len(good_preferences(files, findings))
     good = len(rows) + preferences
@@ -75,7 +78,7 @@ def summarise(files: list[RowFile], findings: list[Finding], severities: RuleSev
         near_duplicates=rules["near_duplicate"] if severities.near_duplicate != "off" else None,
         messages=num_messages,
         shapes={shape: shapes[shape] for shape in SHAPES},
-        personas=len({prompt.partition("\n")[0] for prompt in prompts}),
+        personas=len(personas),
         system_prompts=len(prompts),
     )
 

@@ -1,6 +1,6 @@
 """Rows measured in tokens; those that cannot be rendered or are too long become findings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from data.reading import NumberedPreference, NumberedRow
@@ -18,7 +18,7 @@ class Spread(NamedTuple):
     max: int
 
     @classmethod
-    def of(cls, counts: list[int]) -> "Spread":
+    def of(cls, counts: Sequence[int]) -> "Spread":
         ranked = sorted(counts) or [0]
         # Nearest rank: the smallest count that 95 % of the rows do not exceed.
         return cls(sum(ranked) / len(ranked), ranked[-(-95 * len(ranked) // 100) - 1], ranked[-1])
@@ -43,9 +43,9 @@ class TokenSummary(NamedTuple):
 
 class Measured(NamedTuple):
     summary: TokenSummary
-    tokens: list[int]
+    tokens: Sequence[int]
     """Of each rendered row; a preference row is two."""
-    trained_tokens: list[int]
+    trained_tokens: Sequence[int]
     findings: list[Finding]
 
 
@@ -77,7 +77,7 @@ def measure(
     return Measured(_summary(template, max_length, tokens, trained), tokens, trained, findings)
 
 
-def _summary(template: Template, max_length: int | None, tokens: list[int], trained: list[int]) -> TokenSummary:
+def _summary(template: Template, max_length: int | None, tokens: Sequence[int], trained: Sequence[int]) -> TokenSummary:
     fitting = [pair for pair in zip(tokens, trained, strict=True) if not max_length or pair[0] <= max_length]
     return TokenSummary(
         template=template.name,

@@ -1,6 +1,7 @@
 """Counts in bins of equal width, with borders that read well."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import count
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ class Bin(NamedTuple):
     rows: int
 
 
-def histogram(numbers: list[int]) -> list[Bin]:
+def histogram(numbers: Sequence[int]) -> list[Bin]:
     """Bins from 0 to the largest number, as wide as 1, 2 or 5 times a power of ten; none for no number.
 
     >>> histogram([0, 3, 45, 61])[:2]

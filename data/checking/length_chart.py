@@ -1,5 +1,6 @@
 """The lengths of rows as a bar chart: where its bars, marks and texts stand in a drawing of WIDTH by HEIGHT."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from data.checking.histogram import Bin, histogram
@@ -31,7 +32,7 @@ class LengthChart(NamedTuple):
     """Where the longest length allowed stands; None when there is none, or it lies far right of every row."""
 
 
-def length_chart(lengths: list[int], limit: int | None = None) -> LengthChart:
+def length_chart(lengths: Sequence[int], limit: int | None = None) -> LengthChart:
     """`lengths` in tokens, one a row; there must be one at least."""
     bins = histogram(lengths)
     end = bins[-1].end

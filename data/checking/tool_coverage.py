@@ -3,10 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from data.conversation import calls_of
 from data.row import JsonObject, Row
+
+MAX_ARGUMENTS = 1000
+"""Of one schema: types that hold each other can be followed for ever; the first ones are told."""
 
 _Path = tuple[str, ...]
 _Enum = dict[str, Any]
@@ -94,7 +98,7 @@ class _Schemas:
             if (name, text) in self._known:
                 continue
             self._known.add((name, text))
-            for path, values in _arguments(schema, (), schema, ()):
+            for path, values in islice(_arguments(schema, (), schema, ()), MAX_ARGUMENTS):
                 arguments.setdefault(path, {}).update({_text(value): value for value in values})
 
     def count(self, name: str, arguments: JsonObject) -> None:

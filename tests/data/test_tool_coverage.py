@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from data.checking.tool_coverage import ArgumentCoverage, ToolCoverage, ValueCoverage, tool_coverage
+from data.checking.tool_coverage import MAX_ARGUMENTS, ArgumentCoverage, ToolCoverage, ValueCoverage, tool_coverage
 from data.reading import read_rows
 from data.row import JsonObject
 from tests.data.rows import PING, ping, result, row, says, user, with_tool
@@ -116,3 +116,10 @@ def test_the_arguments_of_real_rows_add_up(shared_data: Path) -> None:
         if arg.name.isidentifier()
     }
     assert {name: calls for name, calls in found.items() if calls} == expected  # inner ones left out
+
+
+def test_types_that_hold_each_other_are_followed_for_a_while_only() -> None:
+    names = [f"t{number}" for number in range(12)]
+    every = properties(**{name: {"$ref": f"#/$defs/{name}"} for name in names})
+    found = covered(every | {"$defs": dict.fromkeys(names, every)}, {"t0": {"t1": {}}})
+    assert 100 < len(found) <= MAX_ARGUMENTS and found["t0.t1"] == (1, {})
