@@ -1,5 +1,8 @@
 """A rendered row in colour: what is trained, what is context, what is a control token."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 from rich.text import Text
 
 from data.render import IGNORE, Rendered, Tokenizer
@@ -7,19 +10,36 @@ from data.render import IGNORE, Rendered, Tokenizer
 TRAINED, CONTEXT, CONTROL = "bold green", "dim", "magenta"
 
 
+class Run(NamedTuple):
+    """Neighbouring tokens `input_ids[start:end]` of one kind."""
+
+    text: str
+    start: int
+    end: int
+    is_trained: bool
+    is_control: bool
+
+
+def runs(rendered: Rendered, tokenizer: Tokenizer) -> Iterator[Run]:
+    """The whole row; the tokens of a run are decoded together, since a character may span several."""
+    special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
+    kinds = [
+        (label != IGNORE, token in special) for token, label in zip(rendered.input_ids, rendered.labels, strict=True)
+    ]
+    start = 0
+    while start < len(kinds):
+        end = start + 1
+        while end < len(kinds) and kinds[end] == kinds[start]:
+            end += 1
+        yield Run(tokenizer.decode(rendered.input_ids[start:end]), start, end, *kinds[start])
+        start = end
+
+
 def coloured(rendered: Rendered, tokenizer: Tokenizer) -> Text:
     """The whole row as rich text: trained tokens green (underlined where they are control tokens)."""
-    special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
     out = Text()
-    start = 0
-    while start < len(rendered.input_ids):
-        style = _style(rendered, start, special)
-        end = start + 1
-        # Runs of one style are decoded together: a character may span several tokens.
-        while end < len(rendered.input_ids) and _style(rendered, end, special) == style:
-            end += 1
-        out.append(tokenizer.decode(rendered.input_ids[start:end]), style=style)
-        start = end
+    for run in runs(rendered, tokenizer):
+        out.append(run.text, style=_style(run))
     return out
 
 
@@ -27,8 +47,7 @@ def legend() -> Text:
     return Text.assemble(("trained", TRAINED), "  ", ("context", CONTEXT), "  ", ("control token", CONTROL))
 
 
-def _style(rendered: Rendered, position: int, special: set[int]) -> str:
-    is_trained = rendered.labels[position] != IGNORE
-    if rendered.input_ids[position] in special:
-        return f"{TRAINED} underline" if is_trained else CONTROL
-    return TRAINED if is_trained else CONTEXT
+def _style(run: Run) -> str:
+    if run.is_control:
+        return f"{TRAINED} underline" if run.is_trained else CONTROL
+    return TRAINED if run.is_trained else CONTEXT

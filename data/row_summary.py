@@ -1,5 +1,7 @@
 """What a set of rows holds, counted: the figures `data.check` prints above its findings."""
 
+import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
@@ -7,12 +9,23 @@ from typing import Literal, NamedTuple, get_args
 from data.conversation import content_text
 from data.near_duplicates import hash64
 from data.reading import NumberedPreference, NumberedRow, RowFile
-from data.row import Row
+from data.row import Message, Row
 from data.rules.findings import Finding
+from data.rules.severities import DEFAULTS, RuleSeverities
 from data.stored_rows import joined, without
 
-Shape = Literal["no_call", "single", "parallel", "multi_step", "recovery"]
+Shape = Literal["single", "parallel", "multi_step", "recovery", "no_call", "general"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
+MEANING: dict[Shape, str] = {
+    "single": "one call for a request",
+    "parallel": "several calls in one turn",
+    "multi_step": "calls that follow from the results of others",
+    "recovery": "a failed call, then the right one",
+    "no_call": "tools on offer, and answered in words",
+    "general": "no tools at all: plain instructions",
+}
+# `Error: no such task`, `"failed: ..."`, `<MatchFailedError result=...>`
+_ERROR_TEXT = re.compile(r"\W*\w*(error|exception|traceback|failed|failure)\b", re.IGNORECASE)
 
 
 class RowSummary(NamedTuple):
@@ -21,42 +34,53 @@ class RowSummary(NamedTuple):
     refused: int
     """Lines with at least one error."""
     preferences: int
-    """Good preference rows; everything below is counted over the good chat rows."""
+    """Good preference rows; `messages` and below are counted over the good chat rows."""
+    duplicates: int | None
+    """Rows that repeat an earlier one; None where the rule is off and nobody looked."""
+    near_duplicates: int | None
+    """Rows with the same calls in nearly the same words as an earlier one."""
     messages: int
-    calls: dict[str, int]
-    """Calls per tool, most used first."""
-    uncalled_tools: list[str]
-    """Tools that are listed but never called."""
     shapes: dict[Shape, int]
+    personas: int
+    """Distinct first lines of the system text, without those of general rows; having none counts as one."""
     system_prompts: int
-    """Distinct ones; a row without any counts as one."""
+    """Distinct whole system texts of the same rows."""
+
+    @property
+    def num_chat(self) -> int:
+        return self.good - self.preferences
 
 
-def summarise(files: list[RowFile], findings: list[Finding]) -> RowSummary:
-    """Figures of the rows that no finding refuses; each is looked at once, as they may be read from disk."""
-    rows = good_rows(files, findings)
-    preferences = len(good_preferences(files, findings))
-    calls: Counter[str] = Counter()
+def summarise(files: list[RowFile], findings: list[Finding], severities: RuleSeverities = DEFAULTS) -> RowSummary:
+    """Figures of the rows that no finding refuses; each row is looked at once."""
     shapes: Counter[Shape] = Counter()
-    listed: set[str] = set()
-    prompts: set[int] = set()
+    prompts: set[int] = set()  # their hashes: whole texts of a large file would fill the memory
+    personas: set[str] = set()
     num_messages = 0
+    rows = good_rows(files, findings)
     for _, _, row in rows:
+        shape = shape_of(row)
+        shapes[shape] += 1
         num_messages += len(row.messages)
-        calls.update(call.function.name for message in row.messages for call in message.tool_calls or [])
-        shapes[shape_of(row)] += 1
-        listed |= row.tool_names()
-        prompts.add(hash64(_system_prompt(row).encode()))
-    lines, good = sum(file.num_lines for file in files), len(rows) + preferences
+        if shape != "general":
+            prompt = _system_prompt(row)
+            prompts.add(hash64(prompt.encode()))
+            personas.add(prompt.partition("\n")[0])
+    lines = sum(file.num_lines for file in files)
+    preferences = len(good_preferences(files, findings))
+    good = len(rows) + preferences
+    paths = {file.path for file in files}
+    rules = Counter(finding.fault.rule for finding in findings if finding.path in paths)
     return RowSummary(
         lines=lines,
         good=good,
         refused=lines - good,
         preferences=preferences,
+        duplicates=rules["duplicate"] if severities.duplicate != "off" else None,
+        near_duplicates=rules["near_duplicate"] if severities.near_duplicate != "off" else None,
         messages=num_messages,
-        calls=dict(calls.most_common()),
-        uncalled_tools=sorted(listed - set(calls)),
         shapes={shape: shapes[shape] for shape in SHAPES},
+        personas=len(personas),
         system_prompts=len(prompts),
     )
 
@@ -74,8 +98,9 @@ def _refused(file: RowFile, findings: list[Finding]) -> set[int]:
 
 
 def shape_of(row: Row) -> Shape:
-    """The first that holds of: a turn of weight 0, two calls in a turn, two calling turns for one request, a call."""
-    if any(message.weight == 0 for message in row.messages):
+    """The first that holds of: a failed call and another after it, two calls in a turn, two calling turns for one
+    request, a call, no tools."""
+    if _recovers(row.messages):
         return "recovery"
     if any(len(message.tool_calls or []) > 1 for message in row.messages):
         return "parallel"
@@ -83,8 +108,39 @@ def shape_of(row: Row) -> Shape:
     for message in row.messages:
         chain = 0 if message.role == "user" else chain + bool(message.tool_calls)
         longest = max(longest, chain)
-    return "multi_step" if longest > 1 else "single" if longest == 1 else "no_call"
+    if longest:
+        return "multi_step" if longest > 1 else "single"
+    return "no_call" if row.tools else "general"
+
+
+def _recovers(messages: list[Message]) -> bool:
+    """A call fails when its turn has weight 0 (it is not to be learnt) or its result tells an error."""
+    has_failed = False
+    for message in messages:
+        if message.role == "user":
+            has_failed = False
+        elif message.tool_calls and has_failed and message.is_trained:
+            return True
+        elif message.tool_calls:
+            has_failed = message.weight == 0
+        elif message.role == "tool":
+            has_failed = has_failed or _tells_error(content_text(message.content))
+    return False
+
+
+def _tells_error(result: str) -> bool:
+    """An object with a filled `error`, or that says it had no success; text that starts with such a word."""
+    if not result.lstrip().startswith("{"):
+        return bool(_ERROR_TEXT.match(result))
+    if not any(key in result for key in ('"error', '"success"')):  # most results: spares reading them
+        return False
+    try:
+        told = json.loads(result)
+    except (ValueError, RecursionError):
+        return False
+    return bool(told.get("error") or told.get("errors")) or told.get("success") is False
 
 
 def _system_prompt(row: Row) -> str:
-    return "\n".join(content_text(m.content) for m in row.messages if m.role in ("system", "developer"))
+    texts = (content_text(message.content) for message in row.messages if message.role in ("system", "developer"))
+    return "\n".join(texts).strip()

@@ -101,9 +101,21 @@ class DataRecipe(Section):
     sft: dict[str, Any] = {}
 
 
+DEFAULT_EPOCHS = 3.0
+"""TRL's own default of `sft.num_train_epochs`."""
+
+
 def row_length_limit(sft: dict[str, Any]) -> int:
     """Longest row in tokens: TRL's `sft.max_length`, whose own default of 1024 is short for tool lists."""
     return int(sft.get("max_length", 2048))
+
+
+def num_epochs(sft: dict[str, Any]) -> float:
+    """Epochs of a recipe's run. Raises UserError for what is no number of them."""
+    given = sft.get("num_train_epochs", DEFAULT_EPOCHS)
+    if isinstance(given, bool) or not isinstance(given, int | float) or given <= 0:
+        raise UserError(f"{given!r} is no number of epochs", where="sft.num_train_epochs", fix="give one above 0")
+    return float(given)
 
 
 def load_settings(path: Path, overrides: list[str], cls: type[Settings]) -> Settings:

@@ -36,6 +36,9 @@ class TokenSummary(NamedTuple):
     tokens: Spread
     trained_tokens: Spread
     trained_share: float
+    total_tokens: int
+    """Of the rows that are not too long: what one epoch trains on."""
+    total_trained_tokens: int
 
     def as_json(self) -> JsonObject:
         spreads = {"tokens": self.tokens._asdict(), "trained_tokens": self.trained_tokens._asdict()}
@@ -44,6 +47,9 @@ class TokenSummary(NamedTuple):
 
 class Measured(NamedTuple):
     summary: TokenSummary
+    tokens: Sequence[int]
+    """Of each rendered row; a preference row is two."""
+    trained_tokens: Sequence[int]
     findings: list[Finding]
 
 
@@ -71,9 +77,21 @@ def measure(
                 findings += place(row.path, row.line, [fault], severities)
         if row.fault:
             findings += place(row.path, row.line, [_render_fault(template, row.fault, row.fix)], severities)
-    share = sum(trained) / sum(tokens) if tokens else 0.0
-    summary = TokenSummary(template.name, max_length, len(tokens), Spread.of(tokens), Spread.of(trained), share)
-    return Measured(summary, findings)
+    return Measured(_summary(template, max_length, tokens, trained), tokens, trained, findings)
+
+
+def _summary(template: Template, max_length: int | None, tokens: Sequence[int], trained: Sequence[int]) -> TokenSummary:
+    fitting = [pair for pair in zip(tokens, trained, strict=True) if not max_length or pair[0] <= max_length]
+    return TokenSummary(
+        template=template.name,
+        max_length=max_length,
+        rendered=len(tokens),
+        tokens=Spread.of(tokens),
+        trained_tokens=Spread.of(trained),
+        trained_share=sum(trained) / sum(tokens) if tokens else 0.0,
+        total_tokens=sum(length for length, _ in fitting),
+        total_trained_tokens=sum(length for _, length in fitting),
+    )
 
 
 def _render_fault(template: Template, what: str, fix: str) -> Fault:

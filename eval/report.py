@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from data.html_page import page_template
 from data.whole_file import write_whole
 from eval.evaluation import Evaluation, ModelRun
 from eval.intervals import percent
@@ -36,12 +35,10 @@ def write_report(path: Path, evaluation: Evaluation, verdict: Verdict) -> None:
 
 def render_report(evaluation: Evaluation, verdict: Verdict) -> str:
     """Every text is escaped: what a model wrote may be HTML."""
-    folder = FileSystemLoader(Path(__file__).parent)
-    jinja = Environment(
-        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
-    jinja.filters |= {"percent": _percent, "milliseconds": _milliseconds}
-    return jinja.get_template("report.html.jinja").render(_view(evaluation, verdict))
+    template = page_template(
+        Path(__file__).with_name("report.html.jinja"), {"percent": _percent, "milliseconds": _milliseconds}
+    )
+    return template.render(_view(evaluation, verdict))
 
 
 def _view(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:

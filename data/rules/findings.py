@@ -59,7 +59,7 @@ def place(path: Path, line: int, faults: Iterable[Fault], severities: RuleSeveri
     for fault in faults:
         severity = severities.of(fault.rule)
         if severity != "off":
-            clean = fault._replace(reason=_one_line(fault.reason), key=_one_line(fault.key))
+            clean = fault._replace(reason=one_line(fault.reason), key=one_line(fault.key))
             findings.append(Finding(path, line, clean, severity))
     return findings
 
@@ -73,7 +73,7 @@ def by_rule(findings: list[Finding]) -> list[Group]:
     return sorted(ordered, key=lambda group: (group.severity != "error", -len(group.findings), group.rule))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Names, ids and other libraries' messages may hold line breaks and terminal codes; a finding is one plain line."""
     line = " ".join(text.split())
     if len(line) > MAX_REASON:

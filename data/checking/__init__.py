@@ -1,0 +1,1 @@
+"""What data.check tells of rows: figures, coverage, advice, and how the terminal and the page show them."""
