@@ -80,8 +80,8 @@ def test_rows_are_rendered_without_loss(tmp_path: Path, smollm2: Path) -> None:
     rows = [as_row(exercise, ORDER_TOOLS) for exercise in make(ORDER_TOOLS, 60).exercises]
     folder = open_tokenizer_folder(smollm2, None)
     numbered = read_rows(write_rows(tmp_path / "rows.jsonl", rows))
-    summary, findings = measure(numbered, folder.tokenizer, folder.template, None, DEFAULTS)
-    assert (summary.as_json()["rendered"], findings) == (60, [])
+    measured = measure(numbered, folder.tokenizer, folder.template, None, DEFAULTS)
+    assert (measured.summary.rendered, measured.findings) == (60, [])
 
 
 def test_kinds_come_in_their_shares() -> None:
