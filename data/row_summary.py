@@ -63,9 +63,8 @@ def summarise(files: list[RowFile], findings: list[Finding], severities: RuleSev
         shapes[shape] += 1
         num_messages += len(row.messages)
         if shape != "general":
-            prompt = _system_prompt(row)
-            prompts.add(hash64(prompt.encode()))
-            personas.add(prompt.partition("\n")[0])
+            prompts.add(hash64(_system_text(row).encode()))
+            personas.add(persona(row))
     lines = sum(file.num_lines for file in files)
     preferences = len(good_preferences(files, findings))
     good = len(rows) + preferences
@@ -141,6 +140,12 @@ def _tells_error(result: str) -> bool:
     return bool(told.get("error") or told.get("errors")) or told.get("success") is False
 
 
-def _system_prompt(row: Row) -> str:
+def persona(row: Row) -> str:
+    """The first line of the system text, which says who the assistant is; what follows often changes with each row."""
+    texts = (content_text(message.content) for message in row.messages if message.role in ("system", "developer"))
+    return next((text.strip().split("\n")[0] for text in texts if text.strip()), "")
+
+
+def _system_text(row: Row) -> str:
     texts = (content_text(message.content) for message in row.messages if message.role in ("system", "developer"))
     return "\n".join(texts).strip()

@@ -37,17 +37,18 @@ _MISSING: dict[Shape, tuple[str, str, str]] = {
     "no_call": (
         "no row with tools is answered in words alone",
         "the model learns to call, whatever is asked",
-        "add requests that no tool serves, with an answer in words",
+        "add requests that no tool serves, with an answer in words; data.exercise makes some, and so does the recipe's"
+        " augment: {drop_called_tool: 0.1}",
     ),
     "recovery": (
         "no row recovers from a failed call",
         "the model does not learn to mend a call that the tool refused",
-        'add failed calls with "weight": 0, their error and the right call; data.synthesize shows how',
+        'add failed calls with "weight": 0, their error and the right call; data.exercise makes some',
     ),
     "multi_step": (
         "no row calls again with what a result gave",
         "the model does not learn to chain calls",
-        "add requests that need the result of one call for the next",
+        "add requests that need the result of one call for the next; data.exercise makes some",
     ),
     "single": (
         "no row has a single call",
@@ -102,7 +103,11 @@ def _general_share(rows: RowSummary) -> Iterator[Advice]:
         missing = -(-MIN_GENERAL * others // (100 - MIN_GENERAL)) - general
         why = f"{MIN_GENERAL} to {MAX_GENERAL} % of it keep what the model could do before"
         yield Advice(
-            "little_general", share, why, f"mix in {_number(missing, 'plain instruction row')}, kept in another file"
+            "little_general",
+            share,
+            why,
+            f"mix in {_number(missing, 'plain instruction row')}: a source with `share: 0.1` in the recipe's"
+            " mixture",,
         )
     elif 100 * general > MAX_GENERAL * rows.num_chat:
         surplus = general - MAX_GENERAL * others // (100 - MAX_GENERAL)
@@ -115,7 +120,9 @@ def _on_tools(tools: list[ToolCoverage]) -> Iterator[Advice]:
     if uncalled := [tool.name for tool in listed if not tool.trained_calls]:
         found = f"{len(uncalled):,} of {_number(len(listed), 'tool')} never called: {_names(uncalled)}"
         why = "the model reads them in each prompt and learns that they are never right"
-        yield Advice("uncalled_tools", found, why, "add rows that call them, or list them no longer")
+        yield Advice(
+            "uncalled_tools", found, why, "add rows that call them (data.exercise makes some), or list them no longer"
+        )
     arguments = [f"{tool.name}.{argument.name}" for tool in called for argument in tool.arguments]
     if unused := [f"{tool.name}.{name}" for tool in called for name in tool.unused_arguments]:
         found = f"{len(unused):,} of {_number(len(arguments), 'argument')} never given: {_names(unused)}"

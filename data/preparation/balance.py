@@ -4,17 +4,10 @@ import random
 import statistics
 from collections import Counter
 
-from data.conversation import content_text
 from data.preparation.called_tools import called_names
 from data.preparation.entries import Dropped, Entry, StageResult
 from data.preparation.settings import Balance
-from data.row import Row
-
-
-def persona(row: Row) -> str:
-    """The first line of the system text, which says who the assistant is; what follows often changes with each row."""
-    texts = (content_text(message.content) for message in row.messages if message.role in ("system", "developer"))
-    return next((text.strip().split("\n")[0] for text in texts if text.strip()), "")
+from data.row_summary import persona
 
 
 def cap(entries: list[Entry], settings: Balance, seed: int) -> StageResult:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
-from data.preparation.balance import persona
 from data.preparation.called_tools import called_names
 from data.preparation.dedupe import count_duplicates
 from data.preparation.entries import Entry
@@ -14,7 +13,7 @@ from data.preparation.lengths import Ruler
 from data.preparation.stages import Prepared, StageReport
 from data.reading import file_sha256
 from data.row import JsonObject
-from data.row_summary import SHAPES, shape_of
+from data.row_summary import SHAPES, persona, shape_of
 from data.settings import DataSection
 
 MAX_LISTED = 50

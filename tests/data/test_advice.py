@@ -90,7 +90,7 @@ def test_the_share_of_general_data() -> None:
     assert advice(summary(general=20)) == {}  # 10.0 %
     assert advice(summary(single=81, general=20)) == {
         "little_general": "20 of 201 rows (10.0%) are general data (no tools): 10 to 15 % of it keep what the model"
-        " could do before (do: mix in 1 plain instruction row, kept in another file)"
+        " could do before (do: mix in 1 plain instruction row: a source with `share: 0.1` in the recipe's mixture)"
     }
     assert advice(summary(single=70, general=30)) == {}  # 15.0 %, and 170 with tools
     assert advice(summary(single=70, general=31)) == {
@@ -111,7 +111,8 @@ def test_tools_that_are_never_called() -> None:
     uncalled = [ToolCoverage(f"t{number}", 9, 1, 0, [ArgumentCoverage("n", 0, [])]) for number in range(NAMED + 1)]
     only = "the model reads them in each prompt and learns that they are never right"
     assert advice(summary(), FULL, uncalled[0]) == {
-        "uncalled_tools": f"1 of 2 tools never called: t0: {only} (do: add rows that call them, or list them no longer)"
+        "uncalled_tools": f"1 of 2 tools never called: t0: {only} (do: add rows that call them (data.exercise"
+        " makes some), or list them no longer)"
     }
     assert (
         "6 of 7 tools never called: t0, t1, t2, t3, t4 and 1 more: "
@@ -144,7 +145,7 @@ def test_few_held_out_rows() -> None:
 def test_every_command_that_advice_names_exists() -> None:
     text = (ROOT / "data" / "checking" / "advice.py").read_text()
     commands = set(re.findall(r"\bdata\.[a-z_]+\b(?! import)", re.sub(r"(?m)^from .*$", "", text)))
-    assert commands == {"data.convert", "data.synthesize"}
+    assert commands == {"data.convert", "data.exercise"}
     assert all((ROOT / f"{command.replace('.', '/')}.py").is_file() for command in commands)
 
 

@@ -1,7 +1,8 @@
 """Caps on over-represented tools and personas."""
 
-from data.preparation.balance import cap, persona
+from data.preparation.balance import cap
 from data.preparation.settings import Balance
+from data.row_summary import persona
 from tests.data.preparation.made import calling, entries, lines, told
 
 COMMON = [calling(f"common {number}", "common") for number in range(20)]
