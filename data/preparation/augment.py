@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from functools import partial
 
+from data.preparation.argument_names import rename_arguments
 from data.preparation.entries import Entry, StageResult
 from data.preparation.lengths import Ruler
 from data.preparation.missing_tool import drop_called_tool
@@ -36,6 +37,7 @@ def augment(
         "distractor_tools": partial(add_distractors, others),
         "shorten_descriptions": shorten_descriptions,
         "rename_tools": partial(rename_tools, others.all_names),
+        "rename_arguments": rename_arguments,
         "shuffle_tools": shuffle_tools,
         "drop_called_tool": partial(drop_called_tool, others),
     }

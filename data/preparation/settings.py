@@ -100,6 +100,8 @@ class Augment(Section):
     """The tool list in another order."""
     rename_tools: Part = 0
     """Tools under other names, in the list and in the calls."""
+    rename_arguments: Part = 0
+    """Arguments under other names, in the schemas and in the calls."""
     distractor_tools: Part = 0
     """One to three tools of unrelated rows added to the list."""
     shorten_descriptions: Part = 0

@@ -4,13 +4,12 @@ Function masking as in Hammer (arXiv:2410.04587), in place; there the new names 
 style.
 """
 
-import json
 import random
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from data.conversation import content_text
+from data.preparation.mentions import texts_of
 from data.preparation.relatedness import name_words
 from data.row import TOOL_NAME, JsonObject, Message, Row, Tool
 
@@ -104,13 +103,8 @@ def _renamed(message: Message, new: dict[str, str]) -> Message:
 
 
 def _mentions(row: Row, names: list[str]) -> bool:
-    texts = [content_text(message.content) + (message.refusal or "") for message in row.messages]
-    for message in row.messages:
-        texts += [json.dumps(call.function.arguments, ensure_ascii=False) for call in message.tool_calls or []]
-    for tool in row.tools or []:
-        texts += [tool.function.description or "", json.dumps(tool.function.parameters, ensure_ascii=False)]
     pattern = re.compile(_as_words(names))
-    return any(pattern.search(text) for text in texts)
+    return any(pattern.search(text) for text in texts_of(row))
 
 
 def _as_words(names: list[str]) -> str:
