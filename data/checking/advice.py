@@ -102,13 +102,9 @@ def _general_share(rows: RowSummary) -> Iterator[Advice]:
     if 100 * general < MIN_GENERAL * rows.num_chat:
         missing = -(-MIN_GENERAL * others // (100 - MIN_GENERAL)) - general
         why = f"{MIN_GENERAL} to {MAX_GENERAL} % of it keep what the model could do before"
-        yield Advice(
-            "little_general",
-            share,
-            why,
-            f"mix in {_number(missing, 'plain instruction row')}: a source with `share: 0.1` in the recipe's"
-            " mixture",,
-        )
+        rows_missing = _number(missing, "plain instruction row")
+        do = f"mix in {rows_missing}: a source with `share: 0.1` in the recipe's mixture"
+        yield Advice("little_general", share, why, do)
     elif 100 * general > MAX_GENERAL * rows.num_chat:
         surplus = general - MAX_GENERAL * others // (100 - MAX_GENERAL)
         why = f"above {MAX_GENERAL} % they take the place of calls"
