@@ -9,6 +9,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable
+from itertools import chain
 from typing import Any, NamedTuple
 
 MAX_REMEMBERED = 2_000_000  # letters; with their tokens about 30 MB
@@ -116,15 +117,12 @@ class PieceEncoder:
         self._backend.no_truncation()
         self._backend.no_padding()
         self._num_letters += sum(map(len, new))
-        by_words = (
-            {piece: self._ascii_words.findall(piece) for piece in new if piece.isascii()} if self._ascii_words else {}
-        )
-        self._encode_into(
-            self._words, {word for words in by_words.values() for word in words if word not in self._words}
-        )
-        self._encode_into(self._remembered, [piece for piece in new if piece not in by_words])
-        for piece, words in by_words.items():
-            self._remembered[piece] = [token for word in words for token in self._words[word]]
+        ascii_pieces = [piece for piece in new if self._ascii_words and piece.isascii()]
+        cut = [self._ascii_words.findall(piece) for piece in ascii_pieces] if self._ascii_words else []
+        self._encode_into(self._words, set().union(*cut) - self._words.keys())
+        self._encode_into(self._remembered, new.keys() - ascii_pieces)
+        for piece, words in zip(ascii_pieces, cut, strict=True):
+            self._remembered[piece] = list(chain.from_iterable(map(self._words.__getitem__, words)))
 
     def _encode_into(self, known: dict[str, list[int]], texts: Collection[str]) -> None:
         for text, encoding in zip(
