@@ -10,6 +10,11 @@ from data.row import JsonObject, Row
 from data.settings import DataSection
 from tests.data.rows import raw, result, says, user
 
+WORDS = (
+    *("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel"),
+    *("india", "juliet", "kilo", "lima", "mike", "november", "oscar", "papa"),
+)
+"""No two of them alike, so that rows which differ in one are no near copies."""
 REAL = ("seal_tools", "home_assistant", "taskmaster_coffee")
 
 

@@ -14,26 +14,8 @@ from data.preparation.settings import Split
 from data.preparation.split import Sides, split_rows
 from data.rules.sets import calls_text, row_text, words
 from data.user_error import UserError
-from tests.data.preparation.made import REAL, calling, entries, lines, real_entries, told
+from tests.data.preparation.made import REAL, WORDS, calling, entries, lines, real_entries, told
 
-WORDS = [
-    "alpha",
-    "bravo",
-    "charlie",
-    "delta",
-    "echo",
-    "foxtrot",
-    "golf",
-    "hotel",
-    "india",
-    "juliet",
-    "kilo",
-    "lima",
-    "mike",
-    "november",
-    "oscar",
-    "papa",
-]
 PLAIN = [calling(f"{one} {two}", "ping", x=one) for one, two in zip(WORDS, WORDS[::-1], strict=True)]
 
 

@@ -17,27 +17,9 @@ from data.template import load_template
 from data.user_error import UserError
 from tests.conftest import ROOT
 from tests.data.preparation.evaluated import evaluate
-from tests.data.preparation.made import calling, settings
+from tests.data.preparation.made import WORDS, calling, settings
 from tests.models import write_rows
 
-WORDS = [
-    "alpha",
-    "bravo",
-    "charlie",
-    "delta",
-    "echo",
-    "foxtrot",
-    "golf",
-    "hotel",
-    "india",
-    "juliet",
-    "kilo",
-    "lima",
-    "mike",
-    "november",
-    "oscar",
-    "papa",
-]
 ROWS = [calling(f"Ping {word}", "ping", listed=("stock",), x=word) for word in WORDS]
 GENERAL = [calling(f"What is a {word}?", system="You are a helper.") for word in WORDS]
 OTHERS = [calling(f"Sell {word}", "sell", "count", x=word) for word in WORDS]
