@@ -55,6 +55,15 @@ def percent(share: float, decimals: int = 1) -> str:
     return f"{math.floor(100 * scale * share + 1e-6) / scale:.{decimals}f} %"
 
 
+def interval(low: float, high: float) -> str:
+    """Percent, rounded outwards: what is shown holds what was computed.
+
+    >>> interval(0.95553, 0.99473)
+    '95.5 to 99.5'
+    """
+    return f"{math.floor(1000 * low + 1e-6) / 10:.1f} to {math.ceil(1000 * high - 1e-6) / 10:.1f}"
+
+
 def percentile(values: Sequence[float], share: float) -> float | None:
     """Nearest-rank percentile (a value that was measured, never an average of two); None for no values."""
     if not values:

@@ -6,7 +6,7 @@ from typing import Any
 from data.html_page import page_template
 from data.whole_file import write_whole
 from eval.evaluation import Evaluation, ModelRun
-from eval.intervals import percent
+from eval.intervals import interval, percent
 from eval.scores import Rate
 from eval.settings import METRICS, Metric
 from eval.side_by_side import side_by_side
@@ -36,7 +36,8 @@ def write_report(path: Path, evaluation: Evaluation, verdict: Verdict) -> None:
 def render_report(evaluation: Evaluation, verdict: Verdict) -> str:
     """Every text is escaped: what a model wrote may be HTML."""
     template = page_template(
-        Path(__file__).with_name("report.html.jinja"), {"percent": _percent, "milliseconds": _milliseconds}
+        Path(__file__).with_name("report.html.jinja"),
+        {"percent": _percent, "interval": interval, "milliseconds": _milliseconds},
     )
     return template.render(_view(evaluation, verdict))
 

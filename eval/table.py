@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from eval.evaluation import Evaluation, ModelRun
-from eval.intervals import percent
+from eval.intervals import interval, percent
 from eval.scores import Rate
 from eval.settings import METRICS
 
@@ -25,7 +25,7 @@ def score_table(evaluation: Evaluation) -> Table:
 def _rate_text(rate: Rate) -> str:
     if rate.rate is None or rate.low is None or rate.high is None:
         return "not run"
-    return f"{percent(rate.rate)}  {rate.k}/{rate.n}  [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
+    return f"{percent(rate.rate)}  {rate.k}/{rate.n}  [{interval(rate.low, rate.high)}]"
 
 
 def _facts(run: ModelRun) -> dict[str, str]:
