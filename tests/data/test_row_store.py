@@ -120,17 +120,21 @@ def test_made_rows_join_those_of_the_files(store: RowStore, tmp_path: Path, chat
     assert (summary["train"]["rows"], summary["test"]["rows"]) == (9, 5)
 
 
-def test_filling_that_is_killed_leaves_no_training_rows_to_be_taken_for_all(
-    store: RowStore, tmp_path: Path, chatml: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def kill_at_the_test_rows(store: RowStore, monkeypatch: pytest.MonkeyPatch) -> None:
     replace = Path.replace
 
-    def killed_at_the_test_rows(self: Path, target: Path) -> Path:
+    def replace_or_die(self: Path, target: Path) -> Path:
         if target == store.test:
             raise KeyboardInterrupt
         return replace(self, target)
 
-    monkeypatch.setattr(Path, "replace", killed_at_the_test_rows)
+    monkeypatch.setattr(Path, "replace", replace_or_die)
+
+
+def test_filling_that_is_killed_leaves_no_training_rows_to_be_taken_for_all(
+    store: RowStore, tmp_path: Path, chatml: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_at_the_test_rows(store, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         fill_row_store(store, section(tmp_path, TRAIN, [TEST]), chatml, load_template("chatml"), 300)
     assert not store.train.exists()
@@ -140,14 +144,7 @@ def test_filling_anew_that_is_killed_leaves_no_rows_of_the_recipe_before(
     store: RowStore, tmp_path: Path, chatml: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_row_store(store, section(tmp_path, TRAIN, [TEST]), chatml, load_template("chatml"), 300)
-    replace = Path.replace
-
-    def killed_at_the_test_rows(self: Path, target: Path) -> Path:
-        if target == store.test:
-            raise KeyboardInterrupt
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", killed_at_the_test_rows)
+    kill_at_the_test_rows(store, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         fill_row_store(store, section(tmp_path, TRAIN[:1], [TEST]), chatml, load_template("chatml"), 300)
     assert not store.train.exists()
