@@ -70,11 +70,11 @@ def main() -> None:
 
 def merge_and_compare(job: Job, out: Path, rows: list[Rendered]) -> MergeCheck:
     """Write the merged model to `out`. Raises UserError when it is not what the adapter was."""
+    merge_shards(job.base, job.adapters, out, job.combination, job.quantization)  # first: it refuses in a word
     if len(job.adapters) == 1 and job.combination.weights == [1.0]:
         expected = trained_logits(load_adapted(job.base, job.adapters[0], job.quantization), rows)
     else:
         expected = trained_logits(load_combined(job.base, job.adapters, job.combination, job.quantization), rows)
-    merge_shards(job.base, job.adapters, out, job.combination, job.quantization)
     check = compare(expected, trained_logits(load_model(out), rows), len(rows), job.section)
     print(
         f"merged against adapter on {check.positions} trained positions of {check.rows} rows: largest logit difference "
