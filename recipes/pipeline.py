@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from data.child_command import ending_with_us
 from recipes.recipe import Recipe
 from recipes.steps import Step
 from serve.settings import with_overrides
@@ -70,7 +71,10 @@ class Pipeline:
         config_file = self.recipe.accelerate or ACCELERATE / config
         launch = ("-m", "accelerate.commands.launch", "--quiet", "--config_file", config_file)
         restart = ["--restart"] if self.restart else []
-        self._run(*launch, "-m", "train.sft", self.file, *restart, env={} if torch.cuda.is_available() else CPU_MALLOC)
+        # accelerate's child is not ours: it has to end with accelerate, as accelerate does with us.
+        training = ending_with_us([sys.executable, "-m", "train.sft", str(self.file), *restart])
+        env = {} if torch.cuda.is_available() else CPU_MALLOC
+        self._run(*launch, "--no_python", *training, env=env)
 
     def merge(self) -> None:
         self._python("train.merge", self.folder / "adapter", self.folder / "merged", "--recipe", self.file)
@@ -95,7 +99,7 @@ class Pipeline:
         self._run("-m", module, *arguments, ok=ok)
 
     def _run(self, *arguments: str | Path, ok: tuple[int, ...] = (0,), env: dict[str, str] | None = None) -> None:
-        command = [sys.executable, *map(str, arguments)]
+        command = ending_with_us([sys.executable, *map(str, arguments)])
         # A group of its own: accelerate starts the training as its child, and both must end with us.
         with subprocess.Popen(command, env={**QUIET, **os.environ, **(env or {})}, start_new_session=True) as program:
             try:

@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from data.child_command import ending_with_us
+
 POLL_S = 0.25
 STOP_TIMEOUT_S = 20
 _ERROR = re.compile(r"\b(?:[A-Za-z_.]*(?:Error|Exception)|error): \S.*")
@@ -53,8 +55,8 @@ class ServerProcess:
             self.log_path.parent.mkdir(parents=True, exist_ok=True)
             with self.log_path.open("wb") as log:
                 self._process = subprocess.Popen(
-                    self.command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=self.env,
-                    start_new_session=True,
+                    ending_with_us(self.command), stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                    env=self.env, start_new_session=True,
                 )  # fmt: skip
             self._wait_until_healthy()
         except BaseException:  # Ctrl-C while waiting must not leave a server behind either

@@ -3,11 +3,12 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, descendants, is_running
 
 pytestmark = pytest.mark.slow
 
@@ -15,6 +16,20 @@ pytestmark = pytest.mark.slow
 def run(recipe: str, *changes: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "recipes.run", recipe, *changes]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def left_after_a_kill(recipe: str, *changes: str) -> list[int]:
+    """The processes that still run some time after the runner was killed in the middle of a training."""
+    command = [sys.executable, "-m", "recipes.run", recipe, *changes]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as runner:
+        pids: list[int] = []
+        while sum("train.sft" in Path(f"/proc/{pid}/cmdline").read_text() for pid in pids) < 2:
+            assert runner.poll() is None  # until accelerate is there, and the training below it
+            time.sleep(0.5)
+            pids = descendants(runner.pid)
+        runner.kill()
+    time.sleep(5)
+    return [pid for pid in pids if is_running(pid)]
 
 
 def test_a_model_that_learnt_nothing_goes_through_every_step_and_fails_the_gate(tmp_path: Path, smollm2: Path) -> None:
@@ -46,6 +61,8 @@ def test_a_model_that_learnt_nothing_goes_through_every_step_and_fails_the_gate(
     restarted = run("recipes/quickstart.yaml", *changes, "merge.max_logit_difference=1e-9", "--restart")
     assert restarted.returncode == 2, restarted.stdout + restarted.stderr
     assert "the merged model differs from the adapter" in restarted.stderr
+
+    assert left_after_a_kill("recipes/quickstart.yaml", *changes, "sft.max_steps=500", "--restart") == []
 
     (folder / "merged" / "calltune.json").unlink()
     (folder / "adapter" / "training.json").write_text("{}")
