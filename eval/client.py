@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from data.chat_completion import Usage, read_completion
 from eval.endpoint import Endpoint
+from eval.item import Item
 from eval.reply import NotRun, RawCall, Reply
 from eval.settings import EvalSection
-from eval.suite import Item
 
 Answer = Reply | NotRun
 # A server that has died must not cost (retries x timeout) for every item that is left.
@@ -72,9 +72,11 @@ def _is_dead(answer: Answer) -> bool:
 
 
 def request(model: str, item: Item, settings: EvalSection) -> dict[str, Any]:
-    sampling = {"temperature": 0, "seed": settings.seed, "max_tokens": settings.max_tokens}
+    asked = settings.with_options(item.options)
+    seed = asked.seed + max(0, item.sample - 1)
+    sampling = {"temperature": asked.temperature, "seed": seed, "max_tokens": asked.max_tokens}
     # Without tools the API refuses any tool_choice.
-    choice = {"tool_choice": "auto"} if item.tools else {}
+    choice = {"tool_choice": asked.tool_choice} if item.tools else {}
     return {"model": model, **item.request, **choice, **sampling}
 
 

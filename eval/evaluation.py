@@ -44,9 +44,11 @@ class Sampling(Record):
     @classmethod
     def of(cls, settings: EvalSection) -> Self:
         return cls(
-            temperature=0,
+            temperature=settings.temperature,
             seed=settings.seed,
             max_tokens=settings.max_tokens,
+            tool_choice=settings.tool_choice,
+            stream=settings.stream,
             fuzzy_threshold=settings.fuzzy_threshold,
         )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
+Other = TypeVar("Other")
 
 
 def same_json(first: Any, second: Any) -> bool:
@@ -25,7 +26,7 @@ def same_multiset(first: Sequence[Any], second: Sequence[Any]) -> bool:
     return len(first) == len(second) and perfect_matching(first, second, same_json)
 
 
-def perfect_matching(first: Sequence[Value], second: Sequence[Value], fits: Callable[[Value, Value], bool]) -> bool:
+def perfect_matching(first: Sequence[Value], second: Sequence[Other], fits: Callable[[Value, Other], bool]) -> bool:
     """Can every value of `first` get a value of `second` of its own that fits? (augmenting paths, Kuhn 1955)
 
     First come, first served would not do: it can give away the only fit of a later value.

@@ -4,16 +4,18 @@ import re
 from typing import Literal, NamedTuple
 
 from jsonschema import Draft202012Validator
-from rapidfuzz import fuzz
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from data.conversation import Call
+from eval.assignment import best_assignment
+from eval.comparison import CallScore, Comparer, Outcome
+from eval.expected import ExpectedCall
 from eval.functional import functional_match
-from eval.json_values import canonical_text, perfect_matching, same_json, same_multiset
+from eval.item import Item
+from eval.json_values import perfect_matching
 from eval.reply import NotRun, Reading, Reply, read_calls
-from eval.settings import Metric, Record
-from eval.suite import Item
+from eval.settings import Comparison, Metric, Record
 
 Verdict = Literal["right", "wrong", "unreadable", "not_run"]
 """`unreadable` (an attempted call that a client could not use) counts as wrong; `not_run` is in no rate."""
@@ -23,12 +25,17 @@ Failure = Literal[
 ]  # fmt: skip
 
 
+BFCL_COMPARISON = Comparison(normalise={"*.*": ["bfcl"]})
+
+
 class Score(Record):
     verdict: Verdict
     failure: Failure | None = None
     why: str = ""
     metrics: dict[Metric, bool] = {}
     """Only the metrics that apply to this item."""
+    calls: list[CallScore] = []
+    """Expected and given calls in pairs, argument by argument; an answer that cannot be read gives none."""
 
 
 class Fault(NamedTuple):
@@ -41,34 +48,52 @@ def score(item: Item, answer: Reply | NotRun, fuzzy_threshold: float) -> Score:
         return Score(verdict="not_run", failure="transport", why=answer.reason)
     reading = read_calls(answer, set(item.tools))
     metrics = _call_validity(item, reading)
+    calls = match_calls(Comparer(item.tools, item.comparison), item.expected_calls, reading.calls)
     if item.kind == "call":
-        metrics |= _call_matches(item, reading, fuzzy_threshold)
-        is_right = metrics["exact"]
-        fault = None if is_right else _call_fault(item, answer, reading)
+        metrics |= _call_matches(item, reading, calls, fuzzy_threshold)
+        fault = None if metrics["exact"] else _call_fault(item, answer, reading, calls)
+    elif item.kind == "any_call":
+        fault = _should_call_fault(item, answer, reading)
+        metrics["should_call"] = fault is None
     else:
         fault = _answer_fault(answer, reading)
-        is_right = fault is None
-        metrics["should_not_call" if item.kind == "no_call" else "answer"] = is_right
+        metrics["should_not_call" if item.kind == "no_call" else "answer"] = fault is None
     if fault is None:
-        return Score(verdict="right", metrics=metrics)
+        return Score(verdict="right", metrics=metrics, calls=calls)
     verdict: Verdict = "unreadable" if reading.fault else "wrong"
-    return Score(verdict=verdict, failure=fault.failure, why=fault.why, metrics=metrics)
+    return Score(verdict=verdict, failure=fault.failure, why=fault.why, metrics=metrics, calls=calls)
 
 
 def expected_calls(item: Item) -> list[Call]:
     return [Call(call.name, call.arguments) for call in item.expected_calls]
 
 
+def match_calls(comparer: Comparer, expected: list[ExpectedCall], given: list[Call]) -> list[CallScore]:
+    """Every call once: in the pairs with the most equal calls, then tools, then alike arguments; then those alone."""
+    scores = [[comparer.compare(want, got) for got in given] for want in expected]
+    pairs = best_assignment(_weights(scores))
+    alone = [CallScore(expected=want.name, given=None) for i, want in enumerate(expected) if i not in dict(pairs)]
+    taken = {j for _, j in pairs}
+    extra = [CallScore(expected=None, given=got.name) for j, got in enumerate(given) if j not in taken]
+    return [*(scores[i][j] for i, j in pairs), *alone, *extra]
+
+
 def pair_calls(expected: list[Call], given: list[Call]) -> list[tuple[Call | None, Call | None]]:
-    """Expected and given calls side by side, for a reader: equal ones, then those of the same tool, then the rest."""
-    pairs: dict[int, int] = {}
-    for likeness in (same_json, lambda want, got: want.name == got.name, lambda want, got: True):
-        for i, want in enumerate(expected):
-            free = (j for j, got in enumerate(given) if j not in pairs.values() and likeness(want, got))
-            if i not in pairs and (j := next(free, None)) is not None:
-                pairs[i] = j
+    """The pairs of `match_calls` for a reader, compared as plain JSON."""
+    comparer = Comparer({}, Comparison())
+    wanted = [ExpectedCall(name=call.name, arguments=call.arguments) for call in expected]
+    pairs = dict(best_assignment(_weights([[comparer.compare(want, got) for got in given] for want in wanted])))
     paired = [(want, given[pairs[i]] if i in pairs else None) for i, want in enumerate(expected)]
     return [*paired, *((None, got) for j, got in enumerate(given) if j not in pairs.values())]
+
+
+def _weights(scores: list[list[CallScore]]) -> list[list[float]]:
+    """One more equal call outweighs any number of same tools, and one more same tool any likeness."""
+    size = len(scores) + 1
+    return [
+        [score.similarity + size * (score.expected == score.given) + size**2 * score.is_right for score in row]
+        for row in scores
+    ]
 
 
 def _call_validity(item: Item, reading: Reading) -> dict[Metric, bool]:
@@ -80,24 +105,41 @@ def _call_validity(item: Item, reading: Reading) -> dict[Metric, bool]:
     return {"valid_json": is_readable, "schema_valid": follows_schemas}
 
 
-def _call_matches(item: Item, reading: Reading, fuzzy_threshold: float) -> dict[Metric, bool]:
-    expected, given = expected_calls(item), reading.calls
-    exact = same_multiset(expected, given)
+def _call_matches(item: Item, reading: Reading, calls: list[CallScore], fuzzy_threshold: float) -> dict[Metric, bool]:
+    expected, given = item.expected_calls, reading.calls
+    exact = all(call.is_right for call in calls)
+    comparer = Comparer(item.tools, item.comparison)
 
-    def is_close(want: Call, got: Call) -> bool:
-        if want.name != got.name:
-            return False
-        return fuzz.ratio(canonical_text(want.arguments), canonical_text(got.arguments)) >= 100 * fuzzy_threshold
+    def is_close(want: ExpectedCall, got: Call) -> bool:
+        return want.name == got.name and comparer.text_similarity(want, got) >= fuzzy_threshold
 
     metrics: dict[Metric, bool] = {
-        "tool_name": sorted(call.name for call in expected) == sorted(call.name for call in given),
+        "tool_name": all(call.expected == call.given for call in calls),
         "exact": exact,
         "fuzzy": exact or (len(expected) == len(given) and perfect_matching(expected, given, is_close)),
     }
+    free = [argument for call in calls for argument in call.arguments.values() if argument.is_free_text]
+    if free:
+        metrics["free_text"] = all(argument.similarity >= fuzzy_threshold for argument in free)
+    if any(call.allowed is not None for call in expected):
+        calls_as_bfcl = match_calls(Comparer(item.tools, BFCL_COMPARISON), expected, given)
+        metrics["bfcl_ast"] = all(call.is_right for call in calls_as_bfcl)
     if item.environment:
         # Exact is order-free, so it is never executed: new ids would follow the order of the calls.
-        metrics["functional"] = exact or (bool(given) and functional_match(item.messages, expected, given))
+        metrics["functional"] = exact or (bool(given) and functional_match(item.messages, expected_calls(item), given))
     return metrics
+
+
+def _should_call_fault(item: Item, reply: Reply, reading: Reading) -> Fault | None:
+    """Any call of an offered tool will do."""
+    if reading.fault:
+        return Fault(reading.fault, reading.why)
+    return _unknown_tool(item, reading) if reading.calls else _missing_call(reply)
+
+
+def _unknown_tool(item: Item, reading: Reading) -> Fault | None:
+    unknown = [call.name for call in reading.calls if call.name not in item.tools]
+    return Fault("unknown_tool", f"no tool {unknown[0]!r} was offered") if unknown else None
 
 
 def _answer_fault(reply: Reply, reading: Reading) -> Fault | None:
@@ -109,23 +151,19 @@ def _answer_fault(reply: Reply, reading: Reading) -> Fault | None:
     return None if reply.content.strip() else Fault("empty_answer", "neither text nor a call")
 
 
-def _call_fault(item: Item, reply: Reply, reading: Reading) -> Fault:
+def _call_fault(item: Item, reply: Reply, reading: Reading, calls: list[CallScore]) -> Fault:
     if reading.fault:
         return Fault(reading.fault, reading.why)
     if not reading.calls:
         return _missing_call(reply)
-    expected, given = expected_calls(item), reading.calls
-    if unknown := [call.name for call in given if call.name not in item.tools]:
-        return Fault("unknown_tool", f"no tool {unknown[0]!r} was offered")
-    if len(expected) != len(given):
-        return Fault("wrong_count", f"{len(given)} calls instead of {len(expected)}")
-    for want, got in pair_calls(expected, given):
-        assert want and got, "equally many calls pair up"
-        if want.name != got.name:
-            return Fault("wrong_tool", f"{got.name} instead of {want.name}")
-        if not same_json(want, got):
-            return _argument_fault(item, want, got)
-    raise AssertionError(f"{item.id}: every call pairs with an equal one, so the item is right")
+    if fault := _unknown_tool(item, reading):
+        return fault
+    if len(item.expected_calls) != len(reading.calls):
+        return Fault("wrong_count", f"{len(reading.calls)} calls instead of {len(item.expected_calls)}")
+    wrong = next(call for call in calls if not call.is_right)
+    if wrong.expected != wrong.given:
+        return Fault("wrong_tool", f"{wrong.given} instead of {wrong.expected}")
+    return _argument_fault(item, reading, wrong)
 
 
 def _missing_call(reply: Reply) -> Fault:
@@ -136,15 +174,19 @@ def _missing_call(reply: Reply) -> Fault:
     return Fault("empty_answer", "neither text nor a call")
 
 
-def _argument_fault(item: Item, want: Call, got: Call) -> Fault:
-    if missing := [key for key in want.arguments if key not in got.arguments]:
-        return Fault("missing_argument", f"{got.name} without {', '.join(missing)}")
-    if extra := [key for key in got.arguments if key not in want.arguments]:
-        return Fault("extra_argument", f"{got.name} with {', '.join(extra)}")
-    if violation := _schema_fault(item, got):
+def _argument_fault(item: Item, reading: Reading, wrong: CallScore) -> Fault:
+    def keys(outcome: Outcome) -> str:
+        found = wrong.arguments.items()
+        return ", ".join(key for key, argument in found if argument.outcome == outcome and not argument.is_right)
+
+    if missing := keys("missing"):
+        return Fault("missing_argument", f"{wrong.given} without {missing}")
+    if extra := keys("extra"):
+        return Fault("extra_argument", f"{wrong.given} with {extra}")
+    violations = (_schema_fault(item, call) for call in reading.calls if call.name == wrong.given)
+    if violation := next(filter(None, violations), ""):
         return Fault("schema_violation", violation)
-    wrong = [key for key in want.arguments if not same_json(want.arguments[key], got.arguments[key])]
-    return Fault("wrong_value", f"{got.name}: {', '.join(wrong)}")
+    return Fault("wrong_value", f"{wrong.given}: {keys('different')}")
 
 
 def _schema_fault(item: Item, call: Call) -> str:

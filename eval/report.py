@@ -19,9 +19,12 @@ MEANING: dict[Metric, str] = {
     "tool_name": "the right tools were called",
     "exact": "the right tools with exactly the right arguments",
     "fuzzy": "the right tools with nearly the right arguments",
+    "free_text": "free-text arguments say nearly the same",
+    "bfcl_ast": "the calls are right as BFCL compares them",
     "functional": "the calls, when executed, had the right effect",
     "valid_json": "calls that were attempted could be read",
     "schema_valid": "calls that were attempted fit their tool's schema",
+    "should_call": "called a tool where one was needed",
     "should_not_call": "answered in words where no tool was needed",
     "answer": "answered in words after the tools had done their part",
 }

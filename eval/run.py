@@ -40,7 +40,10 @@ from eval.table import score_table
 from eval.verdict import judge
 
 # Fields of the recipe's `eval` section that are options too.
-_OPTIONS = ("environment", "limit", "concurrency", "timeout_s", "max_tokens", "max_retries", "seed", "fuzzy_threshold")
+_OPTIONS = (
+    "environment", "limit", "tool_choice", "temperature", "samples", "max_tokens", "concurrency", "timeout_s",
+    "max_retries", "seed", "fuzzy_threshold",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -81,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         type=Path,
         metavar="SUITE",
-        help="row file or YAML suite; default: the recipe's eval.suites",
+        help="row file, YAML suite or bfcl:CATEGORY; default: the recipe's eval.suites",
     )
     add("--base-url", required=True, metavar="URL", help="of the endpoint, usually ending in /v1")
     add("--model", required=True, metavar="NAME", help="the candidate's served name")

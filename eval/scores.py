@@ -1,14 +1,16 @@
 """From results to rates: every rate with its n and its 95 % interval, and no rate at all without data."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from eval.expected import ExpectedCall
 from eval.functional import message_text
 from eval.intervals import mcnemar_exact, percentile, wilson
+from eval.item import KINDS, Item, Kind
 from eval.matching import Failure, Score, Verdict, score
+from eval.reliability import PassHatK, pass_hat_k
 from eval.reply import NotRun, Reply
 from eval.settings import METRICS, Metric, Record
-from eval.suite import ExpectedCall, Item, Kind
 
 
 class Rate(Record):
@@ -31,6 +33,13 @@ class Result(Record):
     expected_text: str
     answer: Reply | NotRun
     score: Score
+    sample: int = 0
+    """1 to n where the item was asked n times, else 0."""
+
+    @property
+    def item_id(self) -> str:
+        """The same for every sample of an item."""
+        return self.id.removesuffix(f"~{self.sample}")
 
 
 class Scores(Record):
@@ -39,6 +48,8 @@ class Scores(Record):
     """Exact, for the items that expect a call of the tool."""
     kinds: dict[Kind, Rate]
     """Verdict `right`, by the kind of item."""
+    pass_hat_k: list[PassHatK] = []
+    """Verdict `right` in k tries of k; none where no item was asked twice."""
     states: dict[Verdict, int]
     failures: dict[Failure, int]
     latency_p50_ms: float | None
@@ -69,6 +80,7 @@ def result(item: Item, answer: Reply | NotRun, fuzzy_threshold: float) -> Result
         expected_text=item.expected_text,
         answer=answer,
         score=score(item, answer, fuzzy_threshold),
+        sample=item.sample,
     )
 
 
@@ -79,9 +91,8 @@ def aggregate(results: list[Result]) -> Scores:
     return Scores(
         metrics={name: _rate(score.metrics[name] for score in scores if name in score.metrics) for name in METRICS},
         tools=_tool_rates(results),
-        kinds={
-            kind: _rate(_is_right(r) for r in results if _has_run(r, kind)) for kind in ("call", "no_call", "answer")
-        },
+        kinds={kind: _rate(_is_right(r) for r in results if _has_run(r, kind)) for kind in KINDS},
+        pass_hat_k=pass_hat_k(_tries(results)),
         states=Counter(score.verdict for score in scores),
         failures=dict(Counter(score.failure for score in scores if score.failure).most_common()),
         latency_p50_ms=percentile(latencies_ms, 0.50),
@@ -121,6 +132,15 @@ def _rate(outcomes: Iterable[bool]) -> Rate:
         return Rate(k=0, n=0, rate=None, low=None, high=None)
     low, high = wilson(sum(met), len(met))
     return Rate(k=sum(met), n=len(met), rate=sum(met) / len(met), low=low, high=high)
+
+
+def _tries(results: list[Result]) -> list[list[bool]]:
+    """The outcomes of each item's samples that were answered."""
+    tries: dict[str, list[bool]] = defaultdict(list)
+    for result in results:
+        if result.score.verdict != "not_run":
+            tries[result.item_id].append(_is_right(result))
+    return list(tries.values())
 
 
 def _tool_rates(results: list[Result]) -> dict[str, Rate]:

@@ -1,7 +1,7 @@
 """The sections of a recipe that evaluation owns, and the metrics that its thresholds name."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,14 +9,45 @@ from data.settings import Section
 
 EnvironmentName = Literal["task_service"]
 Metric = Literal[
-    "tool_name", "exact", "fuzzy", "functional", "valid_json", "schema_valid", "should_not_call", "answer"
+    "tool_name", "exact", "fuzzy", "free_text", "bfcl_ast", "functional", "valid_json", "schema_valid", "should_call",
+    "should_not_call", "answer",
 ]  # fmt: skip
 METRICS: tuple[Metric, ...] = get_args(Metric)
+ToolChoice = Literal["auto", "required", "none"]
+Normaliser = Literal["case", "whitespace", "punctuation", "unicode", "number", "date", "phone", "unordered", "bfcl"]
+"""`case`: letter case. `whitespace`: runs of it, and at the ends. `punctuation`: Unicode category P. `unicode`: NFKC.
+`number`: text of a number as the number. `date`: a complete date, or date and time, in any unambiguous spelling, as
+ISO 8601. `phone`: E.164. `unordered`: order of a list. `bfcl`: BFCL's own, case and the signs ` ,./-_*^` at once."""
+ArgumentPattern = Annotated[str, Field(pattern=r"^[^.]+\..+$")]
+"""TOOL.ARGUMENT; `*` for any tool or any argument."""
+
+
+class Comparison(Section):
+    """What counts as the same argument, beyond equal JSON. By default nothing does."""
+
+    normalise: dict[ArgumentPattern, list[Normaliser]] = {}
+    """TOOL.ARGUMENT -> what is made alike before its values are compared; the closest pattern counts alone, and the
+    key `x-normalise` in the argument's schema where none fits."""
+    free_text: list[ArgumentPattern] = []
+    """Arguments whose wording is free: `exact` asks only that text is there, `free_text` scores how alike it is."""
+    defaults: bool = False
+    """An argument that is left out has the default of its schema."""
+    phone_region: str = ""
+    """For `phone`: where numbers without a country code are from, such as DE."""
+
+
+class RequestOptions(Section):
+    """How a suite wants its items to be asked; None: as the `eval` section says."""
+
+    tool_choice: ToolChoice | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    max_tokens: int | None = Field(default=None, gt=0)
+    stream: bool | None = None
 
 
 class EvalSection(Section):
     suites: list[Path] = []
-    """Row files or YAML suites; empty: the run's held-out rows."""
+    """Row files, YAML suites or bfcl:CATEGORY; empty: the run's held-out rows."""
     environment: EnvironmentName | None = None
     """Where calls are executed for `functional`; a YAML suite may name its own."""
     limit: int = Field(default=0, ge=0)
@@ -24,11 +55,20 @@ class EvalSection(Section):
     concurrency: int = Field(default=8, gt=0)
     timeout_s: float = Field(default=120.0, gt=0)
     """For one attempt at one request."""
+    tool_choice: ToolChoice = "auto"
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    samples: int = Field(default=1, ge=1)
+    """How often each item is asked, with seeds that follow each other; the report then tells pass^k."""
     max_tokens: int = Field(default=512, gt=0)
+    stream: bool = False
     max_retries: int = Field(default=3, ge=0)
     seed: int = 0
     fuzzy_threshold: float = Field(default=0.8, gt=0, le=1)
-    """Smallest similarity of two calls' argument text that `fuzzy` takes as a match."""
+    """Smallest similarity of two calls' argument text that `fuzzy` takes as a match, and of free text."""
+
+    def with_options(self, options: RequestOptions) -> Self:
+        """The same, with what a suite sets for its own items."""
+        return self.model_copy(update=options.model_dump(exclude_none=True))
 
 
 # A bound of 1 can never be cleared by an interval, so it would read as "need more data" for ever.

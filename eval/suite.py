@@ -1,55 +1,25 @@
-"""A suite: row files turned into items, one for every assistant turn that the rows were meant to teach.
+"""A suite: row files and BFCL categories turned into items, one for every turn that a model is asked for.
 
-A YAML suite names row files relative to itself, with options of its own:
-
-    rows: [held_out.jsonl, hard.jsonl.gz]
-    environment: task_service
-    limit: 100
+Any row file is a suite. A YAML suite names row files relative to itself, with options of its own
+(`eval.suite_file`); `bfcl:CATEGORY` is a category of the installed bfcl-eval package (`eval.bfcl`).
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 from data.chat_request import chat_request
 from data.conversation import calls_of, content_text
 from data.reading import NumberedRow, read_rows
-from data.row import JsonObject, Message
-from data.settings import Section, load_settings
+from data.row import Message
 from data.user_error import UserError
+from eval.expected import ExpectedCall
 from eval.functional import check_environment
+from eval.item import Item as Item  # readers of a suite take it from here
+from eval.item import Kind as Kind
 from eval.settings import EnvironmentName, EvalSection, Record
-
-Kind = Literal["call", "no_call", "answer"]
-"""`call`: calls are expected. `no_call`: tools stand ready, the whole row needs none. `answer`: any other text, mostly
-a summary of tool results, which is easy and therefore kept apart from `no_call`."""
-
-
-class ExpectedCall(Record):
-    name: str
-    arguments: JsonObject
-
-
-class Item(Record):
-    id: str
-    """FILE:LINE#MESSAGE, counted from 1."""
-    kind: Kind
-    request: JsonObject
-    """History and tools as an agent sends them: what eval.parity has compared token by token."""
-    expected_calls: list[ExpectedCall]
-    expected_text: str
-    environment: EnvironmentName | None
-
-    @property
-    def messages(self) -> list[JsonObject]:
-        return list(self.request["messages"])
-
-    @property
-    def tools(self) -> dict[str, JsonObject]:
-        """Name -> function, as offered."""
-        return {tool["function"]["name"]: tool["function"] for tool in self.request.get("tools", [])}
+from eval.suite_file import SuiteFile, check_comparison, read_suite_file
 
 
 class Suite(Record):
@@ -60,14 +30,8 @@ class Suite(Record):
     @property
     def sha256(self) -> str:
         """Of what is asked and expected, not of file names: equal exactly when two scores can be compared."""
-        content = [item.model_dump(exclude={"id"}) for item in self.items]
+        content = [item.model_dump(exclude={"id"}, exclude_defaults=True) for item in self.items]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-class _SuiteFile(Section):
-    rows: list[Path]
-    environment: EnvironmentName | None = None
-    limit: int | None = None
 
 
 def read_suite(paths: list[Path], settings: EvalSection) -> Suite:
@@ -75,11 +39,12 @@ def read_suite(paths: list[Path], settings: EvalSection) -> Suite:
     items: list[Item] = []
     num_rows = 0
     for path in paths:
-        for row_path, environment, limit in _row_files(path, settings):
-            rows = read_rows(row_path)
-            rows = rows[:limit] if limit else rows
-            num_rows += len(rows)
-            items += [item for row in rows for item in row_items(row, environment)]
+        file = read_suite_file(path, settings)
+        rows = [row for row_path in file.rows for row in _first(read_rows(row_path), file.limit)]
+        num_rows += len(rows)
+        own = [_with_options(item, file) for row in rows for item in row_items(row, file.environment)]
+        check_comparison(file, own, where=str(path))
+        items += [sample for item in own for sample in _samples(item, file, settings, path)]
     if not items:
         where = ", ".join(map(str, paths))
         raise UserError("no assistant turn to ask for", where=where, fix="give rows with a trained assistant message")
@@ -112,11 +77,18 @@ def _kind(message: Message, messages: list[Message], *, has_tools: bool) -> Kind
     return "no_call" if has_tools and not row_calls else "answer"
 
 
-def _row_files(path: Path, settings: EvalSection) -> Iterator[tuple[Path, EnvironmentName | None, int]]:
-    if path.suffix not in (".yaml", ".yml"):
-        yield path, settings.environment, settings.limit
-        return
-    suite = load_settings(path, [], _SuiteFile)
-    for rows in suite.rows:
-        limit = settings.limit if suite.limit is None else suite.limit
-        yield path.parent / rows, suite.environment or settings.environment, limit
+def _first(rows: Sequence[NumberedRow], limit: int) -> Sequence[NumberedRow]:
+    return rows[:limit] if limit else rows
+
+
+def _with_options(item: Item, file: SuiteFile) -> Item:
+    return item.model_copy(update={"options": file.options, "comparison": file.comparison})
+
+
+def _samples(item: Item, file: SuiteFile, settings: EvalSection, path: Path) -> list[Item]:
+    if file.samples == 1:
+        return [item]
+    if settings.with_options(file.options).temperature == 0:
+        fix = "set temperature, for example 0.7"
+        raise UserError(f"samples: {file.samples} at temperature 0 are all the same", where=str(path), fix=fix)
+    return [item.as_sample(number) for number in range(1, file.samples + 1)]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from data.reading import file_sha256
 from data.template import load_template
 from data.whole_file import write_whole
+from eval.suite_file import files_of
 from recipes.recipe import Recipe
 from train.base_model import installed_versions
 
@@ -56,7 +57,7 @@ class Ledger:
 def _fixed_inputs(recipe: Recipe, step: Step) -> Any:
     """What the named sections do not show: the longest row, the template's and the data files' bytes, the packages."""
     files = recipe.data.files if "data" in step.sections else []
-    files += recipe.eval.suites if "eval" in step.sections else []
+    files += files_of(recipe.eval.suites) if "eval" in step.sections else []
     return [
         load_template(recipe.template).sha256,
         recipe.max_length,

@@ -7,6 +7,7 @@ import pytest
 
 from data.conversation import Call
 from data.leaked_call import find_leak
+from eval.comparison import ArgumentScore, CallScore
 from eval.json_values import same_json, same_multiset
 from eval.matching import Score, pair_calls, score
 from eval.reply import NotRun, RawCall, Reply
@@ -67,9 +68,13 @@ def test_calls_match_in_any_order_but_as_often() -> None:
 def test_parallel_calls_in_another_order_are_exactly_right(parallel: Item) -> None:
     swapped = [("complete_task", {"task_id": task_id}) for task_id in ("T-207", "T-204")]
     scored = score(parallel, reply(*swapped), 0.8)
+    equal = CallScore(
+        expected="complete_task", given="complete_task", arguments={"task_id": ArgumentScore(outcome="equal")}
+    )
     assert scored == Score(
         verdict="right",
         metrics=dict.fromkeys(("valid_json", "schema_valid", "tool_name", "exact", "fuzzy", "functional"), True),
+        calls=[equal, equal],
     )
 
 
