@@ -7,8 +7,8 @@ from data.html_page import page_template
 from data.whole_file import write_whole
 from eval.evaluation import Evaluation, ModelRun
 from eval.intervals import interval, percent
-from eval.scores import Rate
-from eval.settings import METRICS, Metric
+from eval.scores import Rate, scored_metrics
+from eval.settings import Metric
 from eval.side_by_side import side_by_side
 from eval.verdict import Verdict
 
@@ -56,7 +56,7 @@ def _view(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:
         "candidate": candidate,
         "baseline": baseline,
         "paired": evaluation.paired,
-        "metrics": METRICS,
+        "metrics": scored_metrics(*(run.scores for run in (candidate, baseline) if run)),
         "headlines": _HEADLINES,
         "meaning": MEANING,
         "thresholds": verdict.gate.thresholds,

@@ -60,6 +60,11 @@ class Scores(Record):
     """Replies that ended at the token limit."""
 
 
+def scored_metrics(*runs: Scores) -> list[Metric]:
+    """Those that at least one of the runs has data for."""
+    return [name for name in METRICS if any(run.metrics[name].n for run in runs)]
+
+
 class Paired(Record):
     """Two models on the same items, by `exact`."""
 

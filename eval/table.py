@@ -4,8 +4,7 @@ from rich.table import Table
 
 from eval.evaluation import Evaluation, ModelRun
 from eval.intervals import interval, percent
-from eval.scores import Rate
-from eval.settings import METRICS
+from eval.scores import Rate, scored_metrics
 
 
 def score_table(evaluation: Evaluation) -> Table:
@@ -14,9 +13,11 @@ def score_table(evaluation: Evaluation) -> Table:
     table.add_column("metric")
     for run, role in zip(runs, ("baseline", "candidate")[-len(runs) :], strict=True):
         table.add_column(f"{role}\n{run.endpoint.model}", justify="right")
-    for name in METRICS:
+    for name in scored_metrics(*(run.scores for run in runs)):
         table.add_row(name, *(_rate_text(run.scores.metrics[name]) for run in runs))
     table.add_section()
+    for k in range(1, 1 + max(len(run.scores.pass_hat_k) for run in runs)):
+        table.add_row(f"pass^{k}", *(_pass_text(run, k) for run in runs))
     for label in ("latency p50 / p95", "tokens in / out", "not run", "unreadable"):
         table.add_row(label, *(_facts(run)[label] for run in runs))
     return table
@@ -26,6 +27,11 @@ def _rate_text(rate: Rate) -> str:
     if rate.rate is None or rate.low is None or rate.high is None:
         return "not run"
     return f"{percent(rate.rate)}  {rate.k}/{rate.n}  [{interval(rate.low, rate.high)}]"
+
+
+def _pass_text(run: ModelRun, k: int) -> str:
+    found = [one for one in run.scores.pass_hat_k if one.k == k]
+    return f"{percent(found[0].rate)} of {found[0].n} items" if found else "not run"
 
 
 def _facts(run: ModelRun) -> dict[str, str]:
