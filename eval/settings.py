@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from data.settings import Section
 
-EnvironmentName = Literal["task_service"]
+EnvironmentName = Literal["task_service", "coffee_bar", "recorded"]
 Metric = Literal[
     "tool_name", "exact", "fuzzy", "free_text", "bfcl_ast", "functional", "valid_json", "schema_valid", "should_call",
     "should_not_call", "answer",

@@ -1,0 +1,1 @@
+"""Where a model's calls are executed, and whole conversations played: services with state, mock tools, faults."""
