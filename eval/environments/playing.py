@@ -1,6 +1,7 @@
 """A whole conversation: the row's user speaks, the model calls, the environment answers, until a text ends the turn."""
 
 import json
+from typing import Any
 
 import openai
 
@@ -46,11 +47,12 @@ class Player:
 
     async def _ask(self, conversation: "Conversation") -> AssistantMessage:
         """Raises OpenAIError, and ValueError for garbage."""
-        offered = {"tools": conversation.environment.tools} if conversation.environment.tools else {}
-        raw = await self._client.chat.completions.with_raw_response.create(
-            model=self._model, messages=conversation.messages, **offered,  # type: ignore[arg-type]  # rows are JSON
-            temperature=0, seed=self._settings.seed, max_tokens=self._settings.max_tokens,
-        )  # fmt: skip
+        tools = conversation.environment.tools
+        request: dict[str, Any] = {"model": self._model, "messages": conversation.messages}
+        request |= {"tools": tools, "tool_choice": "auto"} if tools else {}  # without tools the API refuses a choice
+        settings = self._settings
+        request |= {"temperature": 0, "seed": settings.seed, "max_tokens": settings.max_tokens}
+        raw = await self._client.chat.completions.with_raw_response.create(**request)
         return read_completion(raw.http_response.content).choices[0].message
 
 

@@ -16,7 +16,9 @@ class RecordedCall(NamedTuple):
 
 def recorded_calls(row: Row) -> list[RecordedCall]:
     """In order; a call whose result the row does not hold is left out."""
-    results = {message.tool_call_id: content_text(message.content) for message in row.messages if message.role == "tool"}
+    results = {
+        message.tool_call_id: content_text(message.content) for message in row.messages if message.role == "tool"
+    }
     return [
         RecordedCall(call.function.name, arguments_object(call.function.arguments), _value(results[call.id]))
         for message in row.messages

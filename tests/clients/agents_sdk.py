@@ -24,7 +24,7 @@ from agents import (
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
-from tests.clients.tasks import MAX_TURNS, Job, Task, ToolFailed, feature, report, tally, task_functions
+from tests.clients.tasks import MAX_TURNS, Job, Task, ToolError, feature, report, tally, task_functions
 
 JOB = Job()
 MODEL = OpenAIChatCompletionsModel(JOB.model, AsyncOpenAI(base_url=JOB.base_url, api_key="none", timeout=300))
@@ -132,7 +132,7 @@ async def tool_error() -> str:
         nonlocal has_failed
         if not has_failed:
             has_failed = True
-            raise ToolFailed("no answer from the backend within 10 seconds")
+            raise ToolError("no answer from the backend within 10 seconds")
         given = {"title": title, "priority": priority or None, "due_date": due_date or None}
         return task.text("create_task", given)
 
@@ -176,15 +176,19 @@ async def streamed_usage() -> str:
 
 async def main() -> None:
     set_tracing_disabled(True)
-    ways = {
-        "own schema": await tally(JOB.rows, lambda task: at_once(task, agent_of(task, own_schema_tools(task)))),
-        "own schema, streamed": await tally(JOB.rows, lambda task: streamed(task, agent_of(task, own_schema_tools(task)))),
-        "function_tool, strict": await tally(JOB.rows, lambda task: at_once(task, agent_of(task, strict_tools(task)))),
-        "function_tool, strict, streamed": await tally(
-            JOB.rows, lambda task: streamed(task, agent_of(task, strict_tools(task)))
-        ),
-        "function_tool, not strict": await tally(JOB.rows, lambda task: at_once(task, agent_of(task, loose_tools(task)))),
+    kinds = {
+        "own schema": own_schema_tools,
+        "function_tool, strict": strict_tools,
+        "function_tool, not strict": loose_tools,
     }
+    ways = {}
+    for name, tools in kinds.items():
+        for suffix, hold in (("", at_once), (", streamed", streamed)):
+
+            async def play(task: Task, tools: Any = tools, hold: Any = hold) -> str:
+                return str(await hold(task, agent_of(task, tools(task))))
+
+            ways[name + suffix] = await tally(JOB.rows, play)
     checks = (handoff, input_guard, output_guard, tool_error, required, structured_output, streamed_usage)
     features = {check.__name__.replace("_", " "): await feature(check()) for check in checks}
     report("OpenAI Agents SDK", version("openai-agents"), ways, features)

@@ -19,7 +19,7 @@ Status = Literal["open", "done"]
 MAX_TURNS = 10
 
 
-class ToolFailed(Exception):
+class ToolError(Exception):
     """What a tool of an agent raises when the service behind it fails."""
 
 
