@@ -78,7 +78,8 @@ def _environment(numbered: NumberedRow, settings: PlaySection) -> FaultyEnvironm
     except UserError as error:
         fix = f"{error.fix}; or choose another --environment"
         raise UserError(f"environment {settings.environment!r}: {error.what}", where=where, fix=fix) from error
-    fault = draw_fault(settings.seed, where, settings.fault_rate, len(expected_calls(numbered.row)))
+    item = f"{Path(numbered.path).name}:{numbered.line}"  # the same wherever the file lies
+    fault = draw_fault(settings.seed, item, settings.fault_rate, len(expected_calls(numbered.row)))
     return FaultyEnvironment(environment, fault)
 
 

@@ -1,5 +1,6 @@
 """An environment that fails at one call of an item, as real services do, to see what the model does next."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -57,9 +58,11 @@ def fault_result(kind: FaultKind) -> JsonObject:
             return error("invalid_arguments", "the arguments arrived damaged; nothing was done, send the call again")
 
 
-def draw_fault(seed: int, item_id: str, rate: float, num_calls: int) -> Fault | None:
+def draw_fault(
+    seed: int, item_id: str, rate: float, num_calls: int, kinds: Sequence[FaultKind] = FAULT_KINDS
+) -> Fault | None:
     """For this share of items a fault at one of the calls that the row expects; from seed and id alone."""
     rng = Random(f"{seed}/{item_id}")
     if num_calls == 0 or rng.random() >= rate:
         return None
-    return Fault(rng.choice(FAULT_KINDS), rng.randint(1, num_calls))
+    return Fault(rng.choice(kinds), rng.randint(1, num_calls))

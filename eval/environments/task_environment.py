@@ -3,6 +3,7 @@
 from data.conversation import content_text
 from data.row import JsonObject, Row
 from data.task_api.service import TASK_TOOLS, TaskService
+from eval.json_values import canonical_text
 
 
 class TaskEnvironment:
@@ -16,9 +17,16 @@ class TaskEnvironment:
 
     def reset(self) -> None:
         self._service = TaskService.from_system_text(self._system_text)
+        self._first_ids = {task["task_id"] for task in self._service.state()["tasks"]}
 
     def call(self, name: str, arguments: JsonObject) -> JsonObject:
         return self._service.call(name, arguments)
 
     def state(self) -> JsonObject:
-        return self._service.state()
+        """New tasks without their ids: those follow from the order of parallel calls, which libraries run at once."""
+        tasks = self._service.state()["tasks"]
+        new = [task | {"task_id": "new"} for task in tasks if task["task_id"] not in self._first_ids]
+        return {
+            "tasks": [task for task in tasks if task["task_id"] in self._first_ids],
+            "new": sorted(new, key=canonical_text),
+        }

@@ -24,7 +24,7 @@ from agents import (
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
-from tests.clients.tasks import MAX_TURNS, Job, Task, ToolError, feature, report, tally, task_functions
+from tests.clients.tasks import MAX_TURNS, Job, Task, ToolError, feature, tally, task_functions, tell
 
 JOB = Job()
 MODEL = OpenAIChatCompletionsModel(JOB.model, AsyncOpenAI(base_url=JOB.base_url, api_key="none", timeout=300))
@@ -175,23 +175,23 @@ async def streamed_usage() -> str:
 
 
 async def main() -> None:
+    tell({"library": "OpenAI Agents SDK", "version": version("openai-agents")})
     set_tracing_disabled(True)
     kinds = {
         "own schema": own_schema_tools,
         "function_tool, strict": strict_tools,
         "function_tool, not strict": loose_tools,
     }
-    ways = {}
     for name, tools in kinds.items():
         for suffix, hold in (("", at_once), (", streamed", streamed)):
 
             async def play(task: Task, tools: Any = tools, hold: Any = hold) -> str:
                 return str(await hold(task, agent_of(task, tools(task))))
 
-            ways[name + suffix] = await tally(JOB.rows, play)
+            await tally(name + suffix, JOB.rows, play)
     checks = (handoff, input_guard, output_guard, tool_error, required, structured_output, streamed_usage)
-    features = {check.__name__.replace("_", " "): await feature(check()) for check in checks}
-    report("OpenAI Agents SDK", version("openai-agents"), ways, features)
+    for check in checks:
+        await feature(check.__name__.replace("_", " "), check())
 
 
 asyncio.run(main())

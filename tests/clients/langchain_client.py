@@ -9,7 +9,7 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
 
-from tests.clients.tasks import MAX_TURNS, Job, Task, feature, report, tally, task_functions
+from tests.clients.tasks import MAX_TURNS, Job, Task, feature, tally, task_functions, tell
 
 JOB = Job()
 CHAT = ChatOpenAI(base_url=JOB.base_url, api_key=SecretStr("none"), model=JOB.model, temperature=0, timeout=300)
@@ -73,22 +73,16 @@ async def structured(method: Any) -> str:
 
 
 async def main() -> None:
-    ways = {
-        "own schema": await tally(JOB.rows, lambda t: converse(t, at_once, CHAT.bind_tools(t.environment.tools))),
-        "own schema, streamed": await tally(
-            JOB.rows, lambda t: converse(t, streamed, CHAT.bind_tools(t.environment.tools))
-        ),
-        "@tool": await tally(JOB.rows, lambda t: converse(t, at_once, bound(t))),
-        "@tool, strict": await tally(JOB.rows, lambda t: converse(t, at_once, bound(t, strict=True))),
-        "@tool, strict, streamed": await tally(JOB.rows, lambda t: converse(t, streamed, bound(t, strict=True))),
-    }
-    features = {
-        "tool_choice required": await feature(chosen("required")),
-        "tool_choice named": await feature(chosen("create_task")),
-        "structured output, function_calling": await feature(structured("function_calling")),
-        "structured output, json_schema": await feature(structured("json_schema")),
-    }
-    report("LangChain", version("langchain-openai"), ways, features)
+    tell({"library": "LangChain", "version": version("langchain-openai")})
+    await tally("own schema", JOB.rows, lambda t: converse(t, at_once, CHAT.bind_tools(t.environment.tools)))
+    await tally("own schema, streamed", JOB.rows, lambda t: converse(t, streamed, CHAT.bind_tools(t.environment.tools)))
+    await tally("@tool", JOB.rows, lambda t: converse(t, at_once, bound(t)))
+    await tally("@tool, strict", JOB.rows, lambda t: converse(t, at_once, bound(t, strict=True)))
+    await tally("@tool, strict, streamed", JOB.rows, lambda t: converse(t, streamed, bound(t, strict=True)))
+    await feature("tool_choice required", chosen("required"))
+    await feature("tool_choice named", chosen("create_task"))
+    await feature("structured output, function_calling", structured("function_calling"))
+    await feature("structured output, json_schema", structured("json_schema"))
 
 
 asyncio.run(main())

@@ -9,7 +9,7 @@ from typing import Any
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else the import fetches a price list
 import litellm  # reads the setting when imported
 
-from tests.clients.tasks import MAX_TURNS, Job, Task, feature, report, tally
+from tests.clients.tasks import MAX_TURNS, Job, Task, feature, tally, tell
 
 JOB = Job()
 litellm.suppress_debug_info = True
@@ -52,16 +52,12 @@ async def chosen(choice: Any) -> str:
 
 
 async def main() -> None:
-    ways = {
-        "own schema": await tally(JOB.rows, converse),
-        "own schema, streamed": await tally(JOB.rows, lambda task: converse(task, stream=True)),
-    }
+    tell({"library": "LiteLLM", "version": version("litellm")})
+    await tally("own schema", JOB.rows, converse)
+    await tally("own schema, streamed", JOB.rows, lambda task: converse(task, stream=True))
     named = {"type": "function", "function": {"name": "create_task"}}
-    features = {
-        "tool_choice required": await feature(chosen("required")),
-        "tool_choice named": await feature(chosen(named)),
-    }
-    report("LiteLLM", version("litellm"), ways, features)
+    await feature("tool_choice required", chosen("required"))
+    await feature("tool_choice named", chosen(named))
 
 
 asyncio.run(main())

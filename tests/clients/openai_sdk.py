@@ -7,7 +7,7 @@ from typing import Any, Literal
 import openai
 from pydantic import BaseModel
 
-from tests.clients.tasks import MAX_TURNS, Job, Task, feature, report, tally
+from tests.clients.tasks import MAX_TURNS, Job, Task, feature, tally, tell
 
 JOB = Job()
 CLIENT = openai.AsyncOpenAI(base_url=JOB.base_url, api_key="none", timeout=300)
@@ -112,25 +112,24 @@ async def streamed_usage() -> str:
 
 
 async def main() -> None:
-    ways = {}
+    tell({"library": "OpenAI SDK", "version": openai.__version__})
     for name, tools in (("own schema", None), ("pydantic_function_tool, strict", STRICT)):
         for suffix, ask in (("", at_once), (", streamed", streamed)):
 
             async def play(task: Task, ask: Any = ask, tools: Any = tools) -> str:
                 return await converse(task, ask, tools or task.environment.tools)
 
-            ways[name + suffix] = await tally(JOB.rows, play)
-    ways["own schema, parallel_tool_calls=False"] = await tally(
-        JOB.rows, lambda task: converse(task, at_once, task.environment.tools, parallel_tool_calls=False)
+            await tally(name + suffix, JOB.rows, play)
+    await tally(
+        "own schema, parallel_tool_calls=False",
+        JOB.rows,
+        lambda task: converse(task, at_once, task.environment.tools, parallel_tool_calls=False),
     )
     named = {"type": "function", "function": {"name": "create_task"}}
-    features = {
-        "tool_choice required": await feature(chosen("required")),
-        "tool_choice named": await feature(chosen(named)),
-        "structured output": await feature(structured_output()),
-        "streamed usage": await feature(streamed_usage()),
-    }
-    report("OpenAI SDK", openai.__version__, ways, features)
+    await feature("tool_choice required", chosen("required"))
+    await feature("tool_choice named", chosen(named))
+    await feature("structured output", structured_output())
+    await feature("streamed usage", streamed_usage())
 
 
 asyncio.run(main())

@@ -9,7 +9,7 @@ from pydantic_ai import Agent, ModelRetry, NativeOutput, Tool, ToolOutput, Usage
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from tests.clients.tasks import MAX_TURNS, Job, Task, feature, report, tally, task_functions
+from tests.clients.tasks import MAX_TURNS, Job, Task, feature, tally, task_functions, tell
 
 JOB = Job()
 MODEL = OpenAIChatModel(JOB.model, provider=OpenAIProvider(base_url=JOB.base_url, api_key="none"))
@@ -85,18 +85,14 @@ async def structured(output: Any) -> str:
 
 
 async def main() -> None:
-    ways = {
-        "own schema": await tally(JOB.rows, lambda task: at_once(task, own_schema_tools(task))),
-        "own schema, streamed": await tally(JOB.rows, lambda task: streamed(task, own_schema_tools(task))),
-        "functions": await tally(JOB.rows, lambda task: at_once(task, function_tools(task))),
-        "functions, strict": await tally(JOB.rows, lambda task: at_once(task, function_tools(task, strict=True))),
-    }
-    features = {
-        "tool error": await feature(tool_error()),
-        "structured output, tool": await feature(structured(ToolOutput(Mood))),
-        "structured output, native": await feature(structured(NativeOutput(Mood))),
-    }
-    report("Pydantic AI", version("pydantic-ai-slim"), ways, features)
+    tell({"library": "Pydantic AI", "version": version("pydantic-ai-slim")})
+    await tally("own schema", JOB.rows, lambda task: at_once(task, own_schema_tools(task)))
+    await tally("own schema, streamed", JOB.rows, lambda task: streamed(task, own_schema_tools(task)))
+    await tally("functions", JOB.rows, lambda task: at_once(task, function_tools(task)))
+    await tally("functions, strict", JOB.rows, lambda task: at_once(task, function_tools(task, strict=True)))
+    await feature("tool error", tool_error())
+    await feature("structured output, tool", structured(ToolOutput(Mood)))
+    await feature("structured output, native", structured(NativeOutput(Mood)))
 
 
 asyncio.run(main())

@@ -3,6 +3,7 @@
 Run by the clients' own Python, which has pydantic and jsonschema but none of this project's other dependencies.
 """
 
+import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -98,10 +99,8 @@ class Job:
         self.rows = read_tasks(Path(rows), int(limit))
 
 
-async def tally(rows: list[JsonObject], play: Callable[[Task], Awaitable[str]]) -> JsonObject:
+async def tally(way: str, rows: list[JsonObject], play: Callable[[Task], Awaitable[str]]) -> None:
     """How many rows end in the right state when `play` holds the conversation and returns its final text."""
-    import asyncio
-
     slots = asyncio.Semaphore(16)
 
     async def one(row: JsonObject) -> JsonObject:
@@ -114,17 +113,19 @@ async def tally(rows: list[JsonObject], play: Callable[[Task], Awaitable[str]]) 
 
     verdicts = await asyncio.gather(*map(one, rows))
     misses = [verdict for verdict in verdicts if not verdict["right"]]
-    return {"right": len(rows) - len(misses), "of": len(rows), "misses": misses}
+    tell({"way": way, "right": len(rows) - len(misses), "of": len(rows), "misses": misses})
 
 
-async def feature(check: Awaitable[Any]) -> JsonObject:
+async def feature(name: str, check: Awaitable[Any]) -> None:
     """Whether a feature works: `check` raises when it does not, and returns what there is to say."""
     try:
-        said = await check
+        said = str(await check or "")
     except Exception as error:  # as above
-        return {"works": False, "why": f"{type(error).__name__}: {error}"[:300]}
-    return {"works": True, "why": str(said or "")[:300]}
+        tell({"feature": name, "works": False, "why": f"{type(error).__name__}: {error}"[:300]})
+    else:
+        tell({"feature": name, "works": True, "why": said[:300]})
 
 
-def report(library: str, version: str, ways: dict[str, JsonObject], features: dict[str, JsonObject]) -> None:
-    print(json.dumps({"library": library, "version": version, "ways": ways, "features": features}))
+def tell(line: JsonObject) -> None:
+    """At once: a client that is cut off has told what it had."""
+    print(json.dumps(line), flush=True)

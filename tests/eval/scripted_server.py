@@ -29,13 +29,23 @@ class Script:
 
     def answer(self, messages: list[JsonObject]) -> tuple[str, list[Call]]:
         script = self._rows[_key(messages)]
-        last = messages[-1]
-        if last["role"] == "tool" and "again" in last["content"]:
-            before = next(message for message in reversed(messages) if message["role"] == "assistant")
-            return ("", _calls(before)) if self._recovers else ("All done.", [])
-        num_results = sum(message["role"] == "tool" and "again" not in message["content"] for message in messages)
+        if failed := _failed_calls(messages):
+            return ("", failed) if self._recovers else ("All done.", [])
+        num_results = sum(message["role"] == "tool" and not _asks_again(message) for message in messages)
         num_said = sum(message["role"] == "assistant" and not message.get("tool_calls") for message in messages)
         return _after(script, num_results, num_said)
+
+
+def _failed_calls(messages: list[JsonObject]) -> list[Call]:
+    """Those of the last assistant message whose result asks to call again."""
+    index = max((i for i, message in enumerate(messages) if message["role"] == "assistant"), default=0)
+    asked = {message["tool_call_id"] for message in messages[index + 1 :] if _asks_again(message)}
+    calls = messages[index].get("tool_calls") or []
+    return [(call["function"]["name"], call["function"]["arguments"]) for call in calls if call["id"] in asked]
+
+
+def _asks_again(message: JsonObject) -> bool:
+    return message["role"] == "tool" and "again" in message["content"]
 
 
 def _after(script: list[JsonObject], num_results: int, num_said: int) -> tuple[str, list[Call]]:
@@ -75,7 +85,8 @@ def _app(script: Script) -> FastAPI:
     @app.post("/v1/chat/completions")
     async def complete(request: Request) -> Any:
         body = await request.json()
-        text, calls = _answer(script, body)
+        text, given = _answer(script, body)
+        calls = _tool_calls(given, len(body["messages"]))
         if not body.get("stream"):
             return _completion(body["model"], text, calls)
         return StreamingResponse(_chunks(body["model"], text, calls), media_type="text/event-stream")
@@ -97,22 +108,21 @@ def _answer(script: Script, body: JsonObject) -> tuple[str, list[Call]]:
     return script.answer(body["messages"])
 
 
-def _completion(model: str, text: str, calls: list[Call]) -> JsonObject:
-    message = {"role": "assistant", "content": text or None, "tool_calls": _tool_calls(calls) or None}
+def _completion(model: str, text: str, calls: list[JsonObject]) -> JsonObject:
+    message = {"role": "assistant", "content": text or None, "tool_calls": calls or None}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}
     usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
     return {"id": "c", "object": "chat.completion", "created": 0, "model": model, "choices": [choice], "usage": usage}
 
 
-def _chunks(model: str, text: str, calls: list[Call]) -> Iterator[str]:
+def _chunks(model: str, text: str, calls: list[JsonObject]) -> Iterator[str]:
     head = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": model}
     deltas: list[JsonObject] = [{"role": "assistant", "content": ""}, *([{"content": text}] if text else [])]
-    for index, (call, (_, arguments)) in enumerate(zip(_tool_calls(calls), calls, strict=True)):
-        function = call["function"] | {"arguments": ""}
+    for index, call in enumerate(calls):
+        function, arguments = call["function"] | {"arguments": ""}, call["function"]["arguments"]
         deltas.append({"tool_calls": [call | {"index": index, "function": function}]})
-        half = len(arguments) // 2
-        for part in (arguments[:half], arguments[half:]):
-            deltas.append({"tool_calls": [{"index": index, "function": {"arguments": part}}]})
+        parts = arguments[: len(arguments) // 2], arguments[len(arguments) // 2 :]
+        deltas += [{"tool_calls": [{"index": index, "function": {"arguments": part}}]} for part in parts]
     for delta in deltas:
         yield _event(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
     reason = "tool_calls" if calls else "stop"
@@ -126,9 +136,9 @@ def _event(chunk: JsonObject) -> str:
     return f"data: {json.dumps(chunk)}\n\n"
 
 
-def _tool_calls(calls: list[Call]) -> list[JsonObject]:
+def _tool_calls(calls: list[Call], turn: int) -> list[JsonObject]:
     return [
-        {"id": f"call_{id(calls)}_{index}", "type": "function", "function": {"name": name, "arguments": arguments}}
+        {"id": f"call_{turn}_{index}", "type": "function", "function": {"name": name, "arguments": arguments}}
         for index, (name, arguments) in enumerate(calls)
     ]
 
