@@ -1,69 +1,84 @@
-"""Asks an endpoint every item of a suite, as an agent would: the OpenAI SDK, tool_choice auto, several at a time."""
+"""Asks an endpoint every item of a suite, as an agent would: tool_choice auto, several at a time."""
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import openai
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data.chat_completion import Usage, read_completion
+from eval.answer_log import AnswerLog, answer_key
 from eval.endpoint import Endpoint
 from eval.item import Item
 from eval.reply import NotRun, RawCall, Reply
 from eval.settings import EvalSection
+from eval.transport import Connection, connect
 
 Answer = Reply | NotRun
 # A server that has died must not cost (retries x timeout) for every item that is left.
 _GIVE_UP_AFTER = 8
 
 
-def ask_all(endpoint: Endpoint, items: list[Item], api_key: str, settings: EvalSection) -> list[Answer]:
-    """One answer an item, in order: a Reply or a NotRun, whatever the endpoint does; it never raises."""
+def ask_all(
+    endpoint: Endpoint, items: list[Item], api_key: str, settings: EvalSection, log: AnswerLog | None = None
+) -> list[Answer]:
+    """One answer an item, in order: a Reply or a NotRun, whatever the endpoint does. Raises UserError for a full disk.
+
+    What `log` holds is not asked again, and what is asked is written there as it comes.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task(f"asking {endpoint.model}", total=len(items))
-        return asyncio.run(_ask_all(endpoint, items, api_key, settings, lambda: progress.advance(bar)))
+        asking = _Asking(endpoint, items, settings, log, lambda: progress.advance(bar))
+        return asyncio.run(asking.run(api_key))
 
 
-async def _ask_all(
-    endpoint: Endpoint, items: list[Item], api_key: str, settings: EvalSection, on_done: Callable[[], None]
-) -> list[Answer]:
-    slots = asyncio.Semaphore(settings.concurrency)
-    failures_in_a_row = 0
+class _Asking:
+    """As many workers as `concurrency` take one item after the other: no task waits for its turn."""
 
-    async with openai.AsyncOpenAI(
-        base_url=endpoint.base_url, api_key=api_key, timeout=settings.timeout_s, max_retries=settings.max_retries
-    ) as client:
+    def __init__(
+        self, endpoint: Endpoint, items: list[Item], settings: EvalSection, log: AnswerLog | None,
+        on_done: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._endpoint, self._settings, self._log, self._on_done = endpoint, settings, log, on_done
+        self._waiting: Iterator[tuple[int, Item]] = iter(enumerate(items))
+        self._answers: list[Answer] = [NotRun(reason="not asked")] * len(items)
+        self._failures_in_a_row = 0
 
-        async def ask_in_turn(item: Item) -> Answer:
-            nonlocal failures_in_a_row
-            async with slots:
-                if failures_in_a_row >= max(_GIVE_UP_AFTER, 2 * settings.concurrency):
-                    answer: Answer = NotRun(reason=f"not asked: {failures_in_a_row} failures in a row before it")
-                else:
-                    answer = await _ask(client, endpoint.model, item, settings)
-                    failures_in_a_row = failures_in_a_row + 1 if _is_dead(answer) else 0
-            on_done()
-            return answer
+    async def run(self, api_key: str) -> list[Answer]:
+        settings = self._settings
+        async with (
+            connect(self._endpoint.base_url, api_key, settings.timeout_s, settings.max_retries) as connection,
+            asyncio.TaskGroup() as workers,
+        ):
+            for _ in range(settings.concurrency):
+                workers.create_task(self._work(connection))
+        return self._answers
 
-        return list(await asyncio.gather(*map(ask_in_turn, items)))
+    async def _work(self, connection: Connection) -> None:
+        for index, item in self._waiting:
+            self._answers[index] = await self._answer(connection, item)
+            self._on_done()
+
+    async def _answer(self, connection: Connection, item: Item) -> Answer:
+        body = json.dumps(request(self._endpoint.model, item, self._settings)).encode()
+        key = answer_key(self._endpoint, body)
+        if self._log and (earlier := self._log.take(key)):
+            return earlier
+        if self._failures_in_a_row >= max(_GIVE_UP_AFTER, 2 * self._settings.concurrency):
+            return NotRun(reason=f"not asked: {self._failures_in_a_row} failures in a row before it")
+        answer = await _ask(connection, body)
+        self._failures_in_a_row = self._failures_in_a_row + 1 if _is_dead(answer) else 0
+        if self._log and isinstance(answer, Reply):
+            self._log.add(key, answer)
+        return answer
 
 
-async def _ask(client: openai.AsyncOpenAI, model: str, item: Item, settings: EvalSection) -> Answer:
-    """The SDK retries connection faults, timeouts, 408, 409, 429 and 5xx with growing pauses."""
-    try:
-        raw = await client.chat.completions.with_raw_response.create(**request(model, item, settings))
-    except openai.APITimeoutError:
-        return NotRun(reason=f"no answer within {settings.timeout_s:g} s")
-    except openai.APIStatusError as error:
-        reason = f"HTTP {error.status_code}: {' '.join(error.response.text.split())[:200]}"
-        return NotRun(reason=reason, status_code=error.status_code)
-    except openai.OpenAIError as error:
-        return NotRun(reason=f"{error}: {error.__cause__}")
-    return _read(raw.http_response.content, raw.elapsed.total_seconds())
+async def _ask(connection: Connection, body: bytes) -> Answer:
+    answer = await connection.ask(body)
+    return answer if isinstance(answer, NotRun) else _read(answer.content, answer.latency_s)
 
 
 def _is_dead(answer: Answer) -> bool:

@@ -3,7 +3,8 @@
     python -m eval.run SUITE... --base-url http://127.0.0.1:8000/v1 --model tuned --baseline base --report report.html
 
 Writes eval.json (what was asked, expected, given and scored) and prints candidate beside baseline. Exit status 0 says
-that it was scored, not that it is good: that is eval.gate's word.
+that it was scored, not that it is good: that is eval.gate's word. An interrupted run goes on with the same command:
+every answer is written to eval.answers.jsonl as it comes.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from rich.console import Console
 
 from data.settings import load_settings
 from data.user_error import UserError, run_program
+from eval.answer_log import AnswerLog, log_path, open_answer_log
 from eval.client import ask_all
 from eval.endpoint import Endpoint, check_endpoint
 from eval.evaluation import (
@@ -60,13 +62,16 @@ def main() -> None:
     if args.dry_run:
         print(f"would ask {len(suite.items)} items ({facts.kinds}) of {' and '.join(names)}")
         return
-    runs = [_score(endpoint, suite, args.api_key, settings) for endpoint in endpoints]
+    with open_answer_log(args.out, restart=args.restart) as log:
+        if log.num_earlier:
+            print(f"going on with {log.num_earlier} answers of {log_path(args.out)}; --restart asks everything again")
+        runs = [_score(endpoint, suite, args.api_key, settings, log) for endpoint in endpoints]
     evaluation = Evaluation(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=_command(sys.argv),
         recipe=str(args.recipe or ""),
         template=recipe.template,
-        versions={"python": platform.python_version()} | {name: version(name) for name in ("openai", "jsonschema")},
+        versions={"python": platform.python_version()} | {name: version(name) for name in ("aiohttp", "jsonschema")},
         suite=facts,
         sampling=sampling,
         candidate=runs[0],
@@ -74,6 +79,8 @@ def main() -> None:
         gate=recipe.gate,
     )
     _deliver(evaluation, args.out, args.report)
+    if not any(run.scores.states.get("not_run") for run in runs):
+        log_path(args.out).unlink()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, default=Path("eval.json"), metavar="FILE", help="default: eval.json")
     add("--report", type=Path, metavar="FILE", help="also write an HTML report")
     add("--recipe", type=Path, metavar="FILE", help="take the `eval` and `gate` sections from this recipe")
+    add("--restart", action="store_true", help="ask everything again, also what an interrupted run was told")
     add("--dry-run", action="store_true", help="check suite and endpoint, ask nothing")
     for name in _OPTIONS:
         field = EvalSection.model_fields[name]
@@ -122,8 +130,8 @@ def _suite_paths(args: argparse.Namespace, settings: EvalSection) -> list[Path]:
     return list(paths)
 
 
-def _score(endpoint: Endpoint, suite: Suite, api_key: str, settings: EvalSection) -> ModelRun:
-    answers = ask_all(endpoint, suite.items, api_key, settings)
+def _score(endpoint: Endpoint, suite: Suite, api_key: str, settings: EvalSection, log: AnswerLog) -> ModelRun:
+    answers = ask_all(endpoint, suite.items, api_key, settings, log)
     pairs = zip(suite.items, answers, strict=True)
     results = [result(item, answer, settings.fuzzy_threshold) for item, answer in pairs]
     load = Load.of(settings)

@@ -1,0 +1,97 @@
+"""What asking costs beside waiting: an endpoint that answers after a fixed time, and nothing else to wait for.
+
+    python -m eval.overhead ROWS --items 5000 --concurrency 64 --delay-ms 20
+
+The items of ROWS are asked over and over until there are so many. Ideal is items / concurrency x delay; the bare client
+sends and receives the same bytes and does nothing else, so it shows what server and machine take. In turn, medians.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from itertools import cycle, islice
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+from rich.console import Console
+
+from data.user_error import UserError, run_program
+from eval.answer_log import open_answer_log
+from eval.client import ask_all, request
+from eval.endpoint import Endpoint
+from eval.fixed_delay import fixed_delay_server, time_bare_client
+from eval.scores import aggregate, result
+from eval.settings import EvalSection
+from eval.item import Item
+from eval.suite import read_suite
+
+
+class Round(NamedTuple):
+    bare_s: float
+    asking_s: float
+    """The answer log on the disk included."""
+    asking_cpu_s: float
+    scoring_s: float
+    memory_mib: float
+    """Of this process, with all the answers."""
+
+
+def main() -> int:
+    args = _parser().parse_args()
+    settings = EvalSection(concurrency=args.concurrency)
+    items = list(islice(cycle(read_suite([args.rows], settings).items), args.items))
+    start_mib = _memory_mib()
+    with fixed_delay_server(args.delay_ms / 1000) as base_url:
+        rounds = [_round(Endpoint(base_url=base_url, model="fixed"), items, settings) for _ in range(args.rounds)]
+    median = Round(*map(statistics.median, zip(*rounds, strict=True)))
+    ideal_s = args.items / args.concurrency * args.delay_ms / 1000
+    found = {
+        "ideal_s": ideal_s,
+        "bare_client_s": median.bare_s,
+        "asking_s": median.asking_s,
+        "asking_to_ideal": median.asking_s / ideal_s,
+        "asking_to_bare_client": median.asking_s / median.bare_s,
+        "cpu_ms_an_item": 1000 * median.asking_cpu_s / args.items,
+        "scoring_ms_an_item": 1000 * median.scoring_s / args.items,
+        "memory_mib": [start_mib, *(round_.memory_mib for round_ in rounds)],
+    }
+    rounded = json.loads(json.dumps(found), parse_float=lambda text: round(float(text), 3))
+    Console().print_json(data={"items": args.items, "concurrency": args.concurrency, **rounded})
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m eval.overhead", description=__doc__.splitlines()[0])
+    parser.add_argument("rows", type=Path, metavar="ROWS", help="row file that the items are taken from")
+    parser.add_argument("--items", type=int, default=5000)
+    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--delay-ms", type=float, default=20.0)
+    parser.add_argument("--rounds", type=int, default=3, help="default: 3")
+    return parser
+
+
+def _round(endpoint: Endpoint, items: list[Item], settings: EvalSection) -> Round:
+    body = json.dumps(request(endpoint.model, items[0], settings)).encode()
+    bare_s = asyncio.run(time_bare_client(endpoint.base_url, body, len(items), settings.concurrency))
+    with tempfile.TemporaryDirectory() as folder, open_answer_log(Path(folder) / "eval.json") as log:
+        start, cpu_start = time.perf_counter(), time.process_time()
+        answers = ask_all(endpoint, items, "none", settings, log)
+        asking_s, asking_cpu_s = time.perf_counter() - start, time.process_time() - cpu_start
+    memory_mib, start = _memory_mib(), time.perf_counter()
+    scores = aggregate([result(*pair, settings.fuzzy_threshold) for pair in zip(items, answers, strict=True)])
+    scoring_s = time.perf_counter() - start
+    if num_not_run := scores.states.get("not_run"):
+        raise UserError(f"{num_not_run} items were not answered, so the time says nothing", fix="try --concurrency 16")
+    return Round(bare_s, asking_s, asking_cpu_s, scoring_s, memory_mib)
+
+
+def _memory_mib() -> float:
+    return float(psutil.Process().memory_info().rss / 2**20)
+
+
+if __name__ == "__main__":
+    run_program(main)
