@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from data.journal import Journal, open_journal
 from data.user_error import UserError
 from eval.endpoint import Endpoint
@@ -64,7 +62,8 @@ def answer_key(endpoint: Endpoint, request: bytes) -> str:
 def _read(journal: Journal) -> Iterator[_Line]:
     for number, line in enumerate(journal.lines(), start=1):
         try:
-            yield _Line.model_validate_json(line)
-        except ValidationError as error:
+            # json.loads takes half a surrogate pair, which a model may have written.
+            yield _Line.model_validate(json.loads(line))
+        except ValueError as error:
             fix = "remove it, or start anew with --restart"
             raise UserError("is no answer of a run", where=f"{journal.path}:{number}", fix=fix) from error
