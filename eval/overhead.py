@@ -24,9 +24,9 @@ from eval.answer_log import open_answer_log
 from eval.client import ask_all, request
 from eval.endpoint import Endpoint
 from eval.fixed_delay import fixed_delay_server, time_bare_client
+from eval.item import Item
 from eval.scores import aggregate, result
 from eval.settings import EvalSection
-from eval.item import Item
 from eval.suite import read_suite
 
 

@@ -16,8 +16,9 @@ from data.row import JsonObject
 from data.user_error import UserError
 from eval.answer_log import answer_key, log_path, open_answer_log
 from eval.endpoint import Endpoint
+from eval.item import Item
 from eval.reply import Reply
-from eval.suite import Item, Suite
+from eval.suite import Suite
 from tests.eval.planted_server import PLANTED, planted_server, right
 from tests.eval.rows import calls_message, row, suite_of, user
 from tests.eval.test_programs import score

@@ -11,9 +11,10 @@ from fastapi import Response
 
 from data.row import JsonObject
 from eval.fixed_delay import fixed_delay_server, time_bare_client
+from eval.item import Item
 from eval.reply import NotRun
 from eval.settings import EvalSection
-from eval.suite import Item, Suite
+from eval.suite import Suite
 from eval.transport import Body, connect
 from tests.eval.planted_server import planted_server, right
 from tests.eval.rows import CREATE, suite_of
