@@ -1,4 +1,4 @@
-"""The whole job from one recipe: python -m recipes.run RECIPE [section.key=value ...] [--dry-run] [--restart]
+"""The whole job from one recipe: python -m recipes.run RECIPE [section.key=value ...] [--dry-run|--restart|--no-eval]
 
 base -> rows -> parity -> baseline -> train -> merge -> score -> gate, each in a process of its own. A step whose
 inputs have not changed is skipped; after a failure the same command goes on at the step that failed.
@@ -22,11 +22,12 @@ from eval.verdict import EXIT_STATUS
 from recipes.peak_memory import PeakMemory
 from recipes.pipeline import Pipeline, StepError
 from recipes.recipe import Recipe
-from recipes.steps import Ledger
+from recipes.steps import Ledger, Step
 from serve.server_process import ServerError
 from train.arguments import lora_config, quantization_config, sft_config
 
 console = Console()
+EVALUATION = ("baseline", "score", "gate")
 
 
 def main() -> int:
@@ -35,6 +36,7 @@ def main() -> int:
     parser.add_argument("overrides", nargs="*", help="section.key=value")
     parser.add_argument("--dry-run", action="store_true", help="resolve and check the recipe, list the steps, stop")
     parser.add_argument("--restart", action="store_true", help="if it trains, begin anew, without old checkpoints")
+    parser.add_argument("--no-eval", action="store_true", help="train and merge, score nothing (exit 0)")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwind, so that the step's processes end with us
     recipe = load_settings(args.recipe, args.overrides, Recipe)
@@ -47,15 +49,17 @@ def main() -> int:
             console.print(f"{'done' if ledger.is_done(step) else 'to do'}: {step.name}")
         return 0
     write_recipe(recipe)
-    run_steps(pipeline, ledger)
+    steps = [step for step in pipeline.steps() if not (args.no_eval and step.name in EVALUATION)]
+    run_steps(steps, ledger)
     console.print(times(ledger))
+    if args.no_eval:
+        return 0
     outcome = json.loads((recipe.folder / "verdict.json").read_text())["outcome"]
     console.print(f"report: {recipe.folder / 'report.html'}")
     return EXIT_STATUS[outcome]
 
 
-def run_steps(pipeline: Pipeline, ledger: Ledger) -> None:
-    steps = pipeline.steps()
+def run_steps(steps: list[Step], ledger: Ledger) -> None:
     for number, step in enumerate(steps, start=1):
         title = f"[{number}/{len(steps)}] {step.name}"
         if ledger.is_done(step):

@@ -1,0 +1,61 @@
+"""A chat request as far as this server has to understand it; the rest goes on as it came."""
+
+import json
+from typing import Any, NamedTuple
+
+from data.strict_json import load_json
+from serve.transport.errors import ApiError, invalid_value, not_supported
+from serve.transport.metadata import checked_metadata
+
+REFUSED = ("audio", "web_search_options", "moderation")
+# What OpenAI's server knows and vLLM has no use for.
+LEFT_OUT = (
+    "store", "metadata", "service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier",
+    "verbosity", "prediction", "modalities",
+)  # fmt: skip
+
+
+class ChatRequest(NamedTuple):
+    raw: bytes
+    body: dict[str, Any]
+    model: str
+    is_streamed: bool
+    wants_store: bool
+    metadata: dict[str, str]
+
+    def for_engine(self, model: str) -> bytes:
+        """The body that vLLM gets: under its own name of the model, without what it does not know."""
+        kept = {key: value for key, value in self.body.items() if key not in LEFT_OUT}
+        return json.dumps(kept | {"model": model}).encode()
+
+
+def parse_chat_request(raw: bytes) -> ChatRequest:
+    """Raises ApiError for a body that nobody could answer."""
+    try:
+        body = load_json(raw.decode())
+    except ValueError as error:
+        raise ApiError(400, f"The body is not valid JSON: {error}", code="invalid_value") from error
+    if not isinstance(body, dict):
+        raise ApiError(400, "The body is no JSON object", code="invalid_value")
+    for key in ("model", "messages"):
+        if body.get(key) is None:
+            message = f"Missing required parameter: {key!r}"
+            raise ApiError(400, message, param=key, code="missing_required_parameter")
+    if not isinstance(body["model"], str) or not isinstance(body["messages"], list):
+        raise invalid_value("messages" if isinstance(body["model"], str) else "model", "has the wrong type")
+    for key in ("stream", "store"):
+        if not isinstance(body.get(key), bool | None):
+            raise invalid_value(key, f"{key} must be true or false")
+    metadata = checked_metadata(body.get("metadata"))
+    return ChatRequest(raw, body, body["model"], bool(body.get("stream")), bool(body.get("store")), metadata or {})
+
+
+def require_supported(request: ChatRequest) -> None:
+    """Raises ApiError for what no model here can do."""
+    for key in REFUSED:
+        if request.body.get(key) is not None:
+            raise not_supported(f"{key} is not supported", key)
+    tools = request.body.get("tools")
+    for index, tool in enumerate(tools if isinstance(tools, list) else []):
+        if isinstance(tool, dict) and tool.get("type") == "custom":
+            raise not_supported("custom tools are not supported", f"tools.{index}.type")

@@ -1,0 +1,98 @@
+"""Stored completions on their way into the database: all that wait are written in one transaction.
+
+A commit costs a disk's turn; with many answers ending at once each would otherwise wait for all the others'.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from typing import NamedTuple
+
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from serve.chat.capture import Kept
+from serve.storage.database import Database
+from serve.storage.tables import MetadataPair, StoredCompletion
+
+logger = logging.getLogger("calltune.api")
+MAX_BATCH = 256
+
+
+class _Waiting(NamedTuple):
+    kept: Kept
+    loop: asyncio.AbstractEventLoop
+    done: "asyncio.Future[bool]"
+
+
+class StoreWriter:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+        self._thread.start()
+
+    async def save(self, kept: Kept) -> bool:
+        """True once it is in the database; False, with the reason in the log, when it cannot be written."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[bool] = loop.create_future()
+        self._queue.put(_Waiting(kept, loop, done))
+        return await asyncio.shield(done)
+
+    def close(self) -> None:
+        """Writes what is waiting first."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch = [first]
+            is_last = False
+            while len(batch) < MAX_BATCH and not self._queue.empty():
+                if (item := self._queue.get()) is None:
+                    is_last = True
+                    break
+                batch.append(item)
+            self._write(batch)
+            if is_last:
+                return
+
+    def _write(self, batch: list[_Waiting]) -> None:
+        try:
+            with self._database.write() as session:
+                for item in batch:
+                    session.add(_row(item.kept))
+                    session.add_all(_pairs(item.kept))
+        except IntegrityError as error:
+            if len(batch) > 1:  # one of them is there already: the others must not suffer
+                for item in batch:
+                    self._write([item])
+                return
+            self._tell(batch, error)
+        except (SQLAlchemyError, UnicodeEncodeError, ValueError) as error:
+            self._tell(batch, error)
+        else:
+            self._tell(batch, None)
+
+    def _tell(self, batch: list[_Waiting], error: Exception | None) -> None:
+        if error:
+            reason = " ".join(str(error).split())[:200].partition("[SQL")[0]  # the SQL would hold what was asked
+            logger.error("completions not stored", extra={"count": len(batch), "reason": reason})
+        for item in batch:
+            item.loop.call_soon_threadsafe(_resolve, item.done, error is None)
+
+
+def _resolve(done: "asyncio.Future[bool]", value: bool) -> None:
+    if not done.done():
+        done.set_result(value)
+
+
+def _row(kept: Kept) -> StoredCompletion:
+    return StoredCompletion(
+        id=kept.id, project=kept.project, created_at=kept.created_at, model=kept.model, request_id=kept.request_id,
+        request=kept.request, response=kept.response, metadata_=kept.metadata,
+    )  # fmt: skip
+
+
+def _pairs(kept: Kept) -> list[MetadataPair]:
+    return [MetadataPair(owner=kept.id, key=key, value=value) for key, value in kept.metadata.items()]

@@ -1,0 +1,15 @@
+"""Names for new objects, in the forms that OpenAI's clients know."""
+
+import secrets
+import string
+
+ALPHABET = string.ascii_letters + string.digits
+
+
+def new_id(prefix: str) -> str:
+    """For example `ftjob-` and 24 letters and digits: 142 bits, so that no id is guessed."""
+    return prefix + random_text(24)
+
+
+def random_text(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
