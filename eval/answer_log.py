@@ -54,9 +54,13 @@ def log_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}.answers.jsonl")
 
 
-def answer_key(endpoint: Endpoint, request: bytes) -> str:
-    facts = json.dumps(endpoint.model_facts, sort_keys=True).encode()
-    return hashlib.sha256(request + b"\n" + facts).hexdigest()
+def weights_sha256(endpoint: Endpoint) -> bytes:
+    """Of all that the endpoint tells about what it serves."""
+    return hashlib.sha256(json.dumps(endpoint.model_facts, sort_keys=True).encode()).digest()
+
+
+def answer_key(weights: bytes, request: bytes) -> str:
+    return hashlib.sha256(weights + request).hexdigest()
 
 
 def _read(journal: Journal) -> Iterator[_Line]:

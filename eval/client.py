@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data.chat_completion import Usage, read_completion
-from eval.answer_log import AnswerLog, answer_key
+from eval.answer_log import AnswerLog, answer_key, weights_sha256
 from eval.endpoint import Endpoint
 from eval.item import Item
 from eval.reply import NotRun, RawCall, Reply
@@ -43,6 +43,7 @@ class _Asking:
         on_done: Callable[[], None],
     ) -> None:  # fmt: skip
         self._endpoint, self._settings, self._log, self._on_done = endpoint, settings, log, on_done
+        self._weights = weights_sha256(endpoint)
         self._waiting: Iterator[tuple[int, Item]] = iter(enumerate(items))
         self._answers: list[Answer] = [NotRun(reason="not asked")] * len(items)
         self._failures_in_a_row = 0
@@ -64,7 +65,7 @@ class _Asking:
 
     async def _answer(self, connection: Connection, item: Item) -> Answer:
         body = json.dumps(request(self._endpoint.model, item, self._settings)).encode()
-        key = answer_key(self._endpoint, body)
+        key = answer_key(self._weights, body)
         if self._log and (earlier := self._log.take(key)):
             return earlier
         if self._failures_in_a_row >= max(_GIVE_UP_AFTER, 2 * self._settings.concurrency):

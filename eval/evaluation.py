@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from data.user_error import UserError
 from data.whole_file import write_whole
 from eval.endpoint import Endpoint
-from eval.scores import Paired, Result, Scores, aggregate, compare
-from eval.settings import EvalSection, GateSection, Record
+from eval.paired import Paired, compare, pairs_of
+from eval.scores import Result, Scores, aggregate
+from eval.settings import EvalSection, GateSection, Metric, Record
 from eval.suite import Kind, Suite
 
 
@@ -73,7 +74,7 @@ class ModelRun(Record):
 
 
 class Evaluation(Record):
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     created: str
     """UTC, ISO 8601."""
     command: str
@@ -88,7 +89,12 @@ class Evaluation(Record):
 
     @property
     def paired(self) -> Paired | None:
-        return compare(self.candidate.results, self.baseline.results) if self.baseline else None
+        return self.paired_by("exact")
+
+    def paired_by(self, metric: Metric) -> Paired | None:
+        if not self.baseline:
+            return None
+        return compare(pairs_of(self.candidate.results, self.baseline.results, metric))
 
 
 def write_json(path: Path, record: Record) -> None:

@@ -7,7 +7,8 @@ from data.html_page import page_template
 from data.whole_file import write_whole
 from eval.evaluation import Evaluation, ModelRun
 from eval.intervals import interval, percent
-from eval.scores import Rate, scored_metrics
+from eval.rates import NO_DATA
+from eval.scores import scored_metrics
 from eval.settings import Metric
 from eval.side_by_side import side_by_side
 from eval.verdict import Verdict
@@ -66,7 +67,7 @@ def _view(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:
         "num_failures": len(failed),
         "fixed": fixed[:MAX_FIXED],
         "num_fixed": len(fixed),
-        "no_data": Rate(k=0, n=0, rate=None, low=None, high=None),
+        "no_data": NO_DATA,
     }
 
 

@@ -5,21 +5,13 @@ from collections.abc import Iterable
 
 from eval.expected import ExpectedCall
 from eval.functional import message_text
-from eval.intervals import mcnemar_exact, percentile, wilson
+from eval.intervals import percentile
 from eval.item import KINDS, Item, Kind
 from eval.matching import Failure, Score, Verdict, score
+from eval.rates import Outcome, Rate, rate_of
 from eval.reliability import PassHatK, pass_hat_k
 from eval.reply import NotRun, Reply
 from eval.settings import METRICS, Metric, Record
-
-
-class Rate(Record):
-    k: int
-    n: int
-    rate: float | None
-    """None when n is 0: no data is neither 0 nor 1."""
-    low: float | None
-    high: float | None
 
 
 class Result(Record):
@@ -40,6 +32,11 @@ class Result(Record):
     def item_id(self) -> str:
         """The same for every sample of an item."""
         return self.id.removesuffix(f"~{self.sample}")
+
+    @property
+    def row_id(self) -> str:
+        """The same for every turn of a conversation."""
+        return self.item_id.rsplit("#", 1)[0]
 
 
 class Scores(Record):
@@ -65,17 +62,6 @@ def scored_metrics(*runs: Scores) -> list[Metric]:
     return [name for name in METRICS if any(run.metrics[name].n for run in runs)]
 
 
-class Paired(Record):
-    """Two models on the same items, by `exact`."""
-
-    both: int
-    only_candidate: int
-    only_baseline: int
-    neither: int
-    p_value: float
-    """McNemar's exact test, two-sided."""
-
-
 def result(item: Item, answer: Reply | NotRun, fuzzy_threshold: float) -> Result:
     return Result(
         id=item.id,
@@ -94,9 +80,11 @@ def aggregate(results: list[Result]) -> Scores:
     replies = [result.answer for result in results if isinstance(result.answer, Reply)]
     latencies_ms = [1000 * reply.latency_s for reply in replies]
     return Scores(
-        metrics={name: _rate(score.metrics[name] for score in scores if name in score.metrics) for name in METRICS},
+        metrics={
+            name: _rate((r, r.score.metrics[name]) for r in results if name in r.score.metrics) for name in METRICS
+        },
         tools=_tool_rates(results),
-        kinds={kind: _rate(_is_right(r) for r in results if _has_run(r, kind)) for kind in KINDS},
+        kinds={kind: _rate((r, _is_right(r)) for r in results if _has_run(r, kind)) for kind in KINDS},
         pass_hat_k=pass_hat_k(_tries(results)),
         states=Counter(score.verdict for score in scores),
         failures=dict(Counter(score.failure for score in scores if score.failure).most_common()),
@@ -108,35 +96,14 @@ def aggregate(results: list[Result]) -> Scores:
     )
 
 
-def compare(candidate: list[Result], baseline: list[Result]) -> Paired:
-    """The items that both models answered; both lists are in the order of one suite."""
-    pairs = Counter(
-        (ours.score.metrics["exact"], theirs.score.metrics["exact"])
-        for ours, theirs in zip(candidate, baseline, strict=True)
-        if "exact" in ours.score.metrics and "exact" in theirs.score.metrics
-    )
-    gained, lost = pairs[True, False], pairs[False, True]
-    return Paired(
-        both=pairs[True, True],
-        only_candidate=gained,
-        only_baseline=lost,
-        neither=pairs[False, False],
-        p_value=mcnemar_exact(gained, lost),
-    )
-
-
 def _request_text(item: Item) -> str:
     last_ask = max((i for i, message in enumerate(item.messages) if message["role"] == "user"), default=0)
     shown = {last_ask: item.messages[last_ask], len(item.messages) - 1: item.messages[-1]}
     return "\n".join(f"{message['role']}: {message_text(message)}" for message in shown.values())
 
 
-def _rate(outcomes: Iterable[bool]) -> Rate:
-    met = list(outcomes)
-    if not met:
-        return Rate(k=0, n=0, rate=None, low=None, high=None)
-    low, high = wilson(sum(met), len(met))
-    return Rate(k=sum(met), n=len(met), rate=sum(met) / len(met), low=low, high=high)
+def _rate(outcomes: Iterable[tuple[Result, bool]]) -> Rate:
+    return rate_of(Outcome(result.row_id, result.item_id, is_met) for result, is_met in outcomes)
 
 
 def _tries(results: list[Result]) -> list[list[bool]]:
@@ -149,11 +116,11 @@ def _tries(results: list[Result]) -> list[list[bool]]:
 
 
 def _tool_rates(results: list[Result]) -> dict[str, Rate]:
-    outcomes: dict[str, list[bool]] = {}
+    outcomes: dict[str, list[tuple[Result, bool]]] = {}
     for result in results:
         if "exact" in result.score.metrics:
             for name in sorted({call.name for call in result.expected_calls}):
-                outcomes.setdefault(name, []).append(result.score.metrics["exact"])
+                outcomes.setdefault(name, []).append((result, result.score.metrics["exact"]))
     return {name: _rate(outcomes[name]) for name in sorted(outcomes)}
 
 

@@ -4,7 +4,8 @@ from rich.table import Table
 
 from eval.evaluation import Evaluation, ModelRun
 from eval.intervals import interval, percent
-from eval.scores import Rate, scored_metrics
+from eval.rates import Rate
+from eval.scores import scored_metrics
 
 
 def score_table(evaluation: Evaluation) -> Table:

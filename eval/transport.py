@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -46,11 +46,9 @@ class Connection:
             await asyncio.sleep(pause_s or _growing_pause_s(attempt))
             attempt += 1
 
-    @asynccontextmanager
-    async def post(self, request: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One attempt, its body still to be read. Raises aiohttp.ClientError and TimeoutError."""
-        async with self._session.post(self._url, data=request, proxy=self._proxy, allow_redirects=False) as response:
-            yield response
+    def post(self, request: bytes) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """One attempt, its body still to be read. Entering it raises aiohttp.ClientError and TimeoutError."""
+        return self._session.post(self._url, data=request, proxy=self._proxy, allow_redirects=False)
 
     async def _attempt(self, request: bytes) -> tuple[Body | NotRun, float | None]:
         """The answer, and how long to pause before the next attempt: None, that would be useless; 0, as usual."""
@@ -74,6 +72,7 @@ class Connection:
 async def connect(base_url: str, api_key: str, timeout_s: float, max_retries: int) -> AsyncIterator[Connection]:
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=timeout_s),
         headers={"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"},
     ) as session:

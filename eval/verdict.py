@@ -1,10 +1,11 @@
 """May the model be deployed? PASS, FAIL or NEED MORE DATA, with a reason in words for each condition; fails closed."""
 
+import math
 from typing import Literal
 
 from eval.evaluation import Evaluation, ModelRun
 from eval.intervals import needed_trials, percent
-from eval.scores import Rate
+from eval.rates import Rate
 from eval.settings import GateSection, Metric, Record
 
 Outcome = Literal["PASS", "FAIL", "NEED MORE DATA"]
@@ -56,7 +57,7 @@ def _threshold(name: Metric, rate: Rate, threshold: float) -> Condition:
     if rate.rate < threshold:
         return Condition(name=name, outcome="FAIL", reason=f"{found}, below {percent(threshold)}")
     if rate.low < threshold:
-        more = _more_data(rate.rate, rate.n, threshold)
+        more = _more_data(rate, rate.rate, threshold)
         reason = (
             f"{found}, but with 95 % confidence only at least {percent(rate.low)}, not {percent(threshold)}; {more}"
         )
@@ -65,12 +66,13 @@ def _threshold(name: Metric, rate: Rate, threshold: float) -> Condition:
     return Condition(name=name, outcome="PASS", reason=reason)
 
 
-def _more_data(rate: float, n: int, threshold: float) -> str:
+def _more_data(found: Rate, rate: float, threshold: float) -> str:
     needed = needed_trials(rate, threshold)
     if needed is None:
         return "at this rate no amount of data would do"
-    # Two turns of one row are two items, so rows and items are not the same number.
-    return f"at this rate {needed} scored items would do, {max(1, needed - n)} more"
+    # Two turns of one row are two items, and tell less than two rows' would.
+    items = math.ceil(needed * found.design_effect)
+    return f"at this rate {items} scored items would do, {max(1, items - found.n)} more"
 
 
 def _answered(name: str, run: ModelRun, max_not_run: float) -> Condition:
@@ -96,7 +98,7 @@ def _against_baseline(evaluation: Evaluation, gate: GateSection) -> list[Conditi
     paired = evaluation.paired
     is_worse = paired.only_baseline > paired.only_candidate and paired.p_value < _WORSE_P_VALUE
     reason = (
-        f"of {paired.both + paired.only_candidate + paired.only_baseline + paired.neither} calls both answered, "
+        f"of {paired.n} calls both answered, "
         f"{paired.only_candidate} only the candidate got exactly right, {paired.only_baseline} only the baseline "
         f"(p = {paired.p_value:.2g})"
     )

@@ -14,7 +14,7 @@ from eval.environments.outcome import Cause, Ending, Recovery, cause, is_right, 
 from eval.environments.playing import Conversation
 from eval.environments.settings import PlaySection
 from eval.intervals import interval, percent, wilson
-from eval.scores import Rate
+from eval.rates import NO_DATA, Rate
 from eval.settings import Record
 
 
@@ -92,7 +92,7 @@ def play_scores(results: list[PlayResult]) -> PlayScores:
 def rate(outcomes: Iterable[bool]) -> Rate:
     met = list(outcomes)
     if not met:
-        return Rate(k=0, n=0, rate=None, low=None, high=None)
+        return NO_DATA
     low, high = wilson(sum(met), len(met))
     return Rate(k=sum(met), n=len(met), rate=sum(met) / len(met), low=low, high=high)
 

@@ -14,7 +14,7 @@ from fastapi import Response
 
 from data.row import JsonObject
 from data.user_error import UserError
-from eval.answer_log import answer_key, log_path, open_answer_log
+from eval.answer_log import answer_key, log_path, open_answer_log, weights_sha256
 from eval.endpoint import Endpoint
 from eval.item import Item
 from eval.reply import Reply
@@ -125,8 +125,9 @@ def test_the_key_is_all_that_was_sent_and_the_weights() -> None:
     tuned = Endpoint(base_url="http://a/v1", model="m", model_facts={"adapter_sha256": "1"})
     moved = tuned.model_copy(update={"base_url": "http://b/v1"})
     trained_again = tuned.model_copy(update={"model_facts": {"adapter_sha256": "2"}})
-    assert answer_key(tuned, b"x") == answer_key(moved, b"x")
-    assert len({answer_key(tuned, b"x"), answer_key(tuned, b"y"), answer_key(trained_again, b"x")}) == 3
+    weights = [weights_sha256(endpoint) for endpoint in (tuned, moved, trained_again)]
+    assert weights[0] == weights[1] != weights[2]
+    assert len({answer_key(weights[0], b"x"), answer_key(weights[0], b"y"), answer_key(weights[2], b"x")}) == 3
 
 
 def test_each_answer_is_handed_out_once(tmp_path: Path) -> None:

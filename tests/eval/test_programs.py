@@ -151,7 +151,7 @@ def test_a_users_fault_is_one_line_and_status_2(tmp_path: Path, short: Suite, wo
 def test_the_gate_refuses_a_file_that_is_missing_foreign_or_touched(tmp_path: Path, short: Suite) -> None:
     path = tmp_path / "eval.json"
     assert program("eval.gate", path).returncode == 2
-    path.write_text('{"schema_version": 2}')
+    path.write_text('{"schema_version": 1}')
     assert "not an eval.json" in program("eval.gate", path).stderr
     score(tmp_path, short, "wrong_value", "--baseline", "right")
     written = json.loads(path.read_text())
