@@ -2,7 +2,8 @@
 
     python -m data.synthesize --out runs/tasks/rows --train 400 --test 240 --seed 7
 
-Writes `train.jsonl` and `test.jsonl`; the same options give the same bytes.
+Writes `train.jsonl` and `test.jsonl`, and with `--reworded N` also `reworded.jsonl`: held-out rows whose requests are
+in phrases that no training row uses. The same options give the same bytes.
 """
 
 import argparse
@@ -24,11 +25,14 @@ def main() -> None:
     for option, n_rows in (("--train", args.train), ("--test", args.test)):
         if n_rows < 1:
             raise UserError(f"{n_rows} rows asked for", where=option, fix="give a number of rows from 1 up")
-    rows = synthesize(args.train, args.test, args.seed, args.level)
-    for name, split in (("train", rows.train), ("test", rows.test)):
-        path = args.out / f"{name}.jsonl"
-        _write(path, split)
-        print(_summary(path, split))
+    if args.reworded < 0:
+        raise UserError(f"{args.reworded} rows asked for", where="--reworded", fix="give a number of rows from 0 up")
+    rows = synthesize(args.train, args.test, args.seed, args.level, args.reworded)
+    for name, split in rows._asdict().items():
+        if split:
+            path = args.out / f"{name}.jsonl"
+            _write(path, split)
+            print(_summary(path, split))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for train.jsonl and test.jsonl")
     parser.add_argument("--train", type=int, default=400, metavar="N", help="training rows (default: %(default)s)")
     parser.add_argument("--test", type=int, default=240, metavar="N", help="held-out rows (default: %(default)s)")
+    parser.add_argument("--reworded", type=int, default=0, metavar="N", help="held-out rows in other phrases")
     parser.add_argument("--seed", type=int, default=7, metavar="N", help="seed of all draws (default: %(default)s)")
     parser.add_argument("--level", choices=get_args(Level), default="full", help="default: %(default)s")
     return parser

@@ -58,12 +58,16 @@ _SCENARIOS: dict[Level, dict[Kind, tuple[Scenario, ...]]] = {
 class Rows(NamedTuple):
     train: list[JsonObject]
     test: list[JsonObject]
+    reworded: list[JsonObject]
 
 
-def synthesize(n_train: int, n_test: int, seed: int, level: Level = "full") -> Rows:
-    """Rows that depend on the arguments alone; no request of a test row is one of a training row."""
+def synthesize(n_train: int, n_test: int, seed: int, level: Level = "full", n_reworded: int = 0) -> Rows:
+    """Rows that depend on the arguments alone; no request of a test row is one of a training row, and a reworded row
+    asks in phrases that no training row uses."""
     train = _play(n_train, Setting("train", level), seed, frozenset())
-    return Rows(train, _play(n_test, Setting("test", level), seed, frozenset(map(request_text, train))))
+    taken = frozenset(map(request_text, train))
+    test = _play(n_test, Setting("test", level), seed, taken)
+    return Rows(train, test, _play(n_reworded, Setting("reworded", level), seed, taken))
 
 
 def kind_of(row: JsonObject) -> Kind:
@@ -102,7 +106,7 @@ def _new_row(scenario: Scenario, setting: Setting, name: str, taken: frozenset[s
     for attempt in count():
         row = scenario(Random(f"{name}/{attempt}" if attempt else name), setting)
         text = request_text(row)
-        is_ours = text not in taken and (setting.level == "full" or _is_for_test(text) == (setting.split == "test"))
+        is_ours = text not in taken and (setting.level == "full" or _is_for_test(text) == (setting.split != "train"))
         if is_ours and (text not in said or attempt > TRIES_FOR_NEW_WORDS):
             return row
     raise AssertionError("count() never ends")

@@ -36,7 +36,8 @@ class Setting(NamedTuple):
     day named by a word is tomorrow, and half of the rows end with their last calls.
     """
 
-    split: Literal["train", "test"]
+    split: Literal["train", "test", "reworded"]
+    """`reworded` is `test` in phrases that no training row uses."""
     level: Level
 
 
@@ -68,7 +69,7 @@ class Scene:
         suits: Callable[[list[Task]], bool] = bool,
     ) -> None:
         self.rng, self.setting = rng, setting
-        self.is_basic, self.is_test = setting.level == "basic", setting.split == "test"
+        self.is_basic, self.is_test = setting.level == "basic", setting.split != "train"
         self.listed = (not self.is_basic and rng.random() < 0.5) if listed is None else listed
         self._titles = HELD_OUT_TITLES if self.is_test else TRAIN_TITLES
         self._persona = rng.choice(PERSONAS)
@@ -158,10 +159,11 @@ class Scene:
     def _phrases(self, bank: Bank, slots: dict[str, str]) -> tuple[str, ...]:
         """In full scenes a test row takes a shared phrase only around something that no training row says."""
         if self.is_basic:
-            return tuple(text for text in bank.shared if not _BARE_TITLE.search(text))
+            texts = bank.held_out if self.setting.split == "reworded" else bank.shared
+            return tuple(text for text in texts if not _BARE_TITLE.search(text))
         if not self.is_test:
             return bank.shared
-        if self.rng.random() >= 0.5:
+        if self.setting.split == "reworded" or self.rng.random() >= 0.5:
             return bank.held_out
         titled = [name for name, value in slots.items() if name in ("title", "lower") or '"' in value]
         shared = tuple(text for text in bank.shared if any(f"{{{name}}}" in text for name in titled))

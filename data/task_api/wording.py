@@ -102,6 +102,11 @@ CREATE = Bank(
         "I have to {lower}{extra}, put that on my list.",
         'Can you make a task "{title}"{extra}?',
         "To do: {title}{extra}.",
+        'Write down "{title}"{extra}.',
+        'I need a task "{title}"{extra}.',
+        'Make a task named "{title}"{extra}.',
+        'Could you put "{title}" on my list{extra}?',
+        'Please save "{title}" as a task{extra}.',
     ),
     (
         'Jot down "{title}"{extra}.',
@@ -119,6 +124,12 @@ COMPLETE = Bank(
         "I finished {ref}.",
         "Tick off {ref}.",
         "Please close {ref}, it is finished.",
+        "{ref} is done.",
+        "Cross off {ref}.",
+        "I have done {ref}.",
+        "Mark {ref} complete.",
+        "Close {ref}.",
+        "{ref} is finished now.",
     ),
     ("Check off {ref}.", "I am through with {ref}, mark it done.", "Set {ref} to done."),
 )
@@ -128,6 +139,10 @@ RESCHEDULE = Bank(
         "Change the due date of {ref} to {when}.",
         "Reschedule {ref} to {when}.",
         "Make {ref} due {when}.",
+        "Push {ref} to {when}.",
+        "{ref} is now due {when}.",
+        "Set the due date of {ref} to {when}.",
+        "Put {ref} off to {when}.",
     ),
     ("Shift {ref} to {when}.", "The deadline of {ref} should be {when}.", "Postpone {ref} until {when}."),
 )
@@ -137,6 +152,9 @@ REPRIORITISE = Bank(
         "Change the priority of {ref} to {priority}.",
         "Make {ref} {priority} priority.",
         "Give {ref} {priority} priority.",
+        "{ref} is {priority} priority now.",
+        "Change {ref} to {priority} priority.",
+        "I want {ref} at {priority} priority.",
     ),
     ("Mark {ref} as {priority} priority.", "The priority of {ref} should be {priority}."),
 )
@@ -145,7 +163,10 @@ RENAME = Bank(
     ('The title of {ref} should be "{title}".', 'Call {ref} "{title}" from now on.'),
 )
 LIST = Bank(
-    ("Show me {which}.", "List {which}.", "Give me {which}.", "Can I see {which}?", "Please pull up {which}."),
+    (
+        *("Show me {which}.", "List {which}.", "Give me {which}.", "Can I see {which}?", "Please pull up {which}."),
+        *("What are {which}?", "I need {which}.", "Get me {which}."),
+    ),
     ("Display {which}.", "I would like to see {which}.", "Read out {which}.", "Let me look at {which}."),
 )
 # `all my tasks` sends no filter; each other word in the phrase is one filter.
@@ -160,7 +181,10 @@ LISTINGS: tuple[tuple[str, dict[str, str]], ...] = (
     ),
 )
 COMPLETE_TWO = Bank(
-    ("Complete {ref} and {ref2}.", "Mark {ref} and {ref2} as done.", "I finished both {ref} and {ref2}."),
+    (
+        *("Complete {ref} and {ref2}.", "Mark {ref} and {ref2} as done.", "I finished both {ref} and {ref2}."),
+        *("{ref} and {ref2} are done.", "Cross off {ref} and {ref2}.", "Close {ref} and {ref2}, they are finished."),
+    ),
     ("Check off {ref} and {ref2}.", "Set {ref} and {ref2} to done."),
 )
 CREATE_TWO = Bank(
@@ -168,11 +192,18 @@ CREATE_TWO = Bank(
         'Add "{title}" and "{title2}" to my list.',
         'Create two tasks: "{title}" and "{title2}".',
         'Put "{title}" and "{title2}" on the list.',
+        'Write down "{title}" and "{title2}".',
+        'New tasks: "{title}" and "{title2}".',
+        'I need the tasks "{title}" and "{title2}".',
     ),
     ('Jot down "{title}" and also "{title2}".', 'Two more tasks: "{title}" and "{title2}".'),
 )
 COMPLETE_AND_CREATE = Bank(
-    ('Mark {ref} as done and add "{title}" to my list.', 'I finished {ref}. Also create a task "{title}".'),
+    (
+        'Mark {ref} as done and add "{title}" to my list.',
+        'I finished {ref}. Also create a task "{title}".',
+        '{ref} is done. Please write down "{title}".',
+    ),
     ('Check off {ref} and jot down "{title}".',),
 )
 COMPLETE_AND_MOVE = Bank(
@@ -183,6 +214,10 @@ CREATE_DONE = Bank(
     (
         'Add "{title}" to my list and then mark it as done.',
         'Create a task "{title}" and complete it, I already did that.',
+        'Put "{title}" on the list, then tick it off.',
+        'I need a task "{title}" that you then close.',
+        'Write down "{title}" and cross it off.',
+        'Make a task "{title}", it is done already, so complete it.',
     ),
     ('Jot down "{title}" and check it off right away.',),
 )

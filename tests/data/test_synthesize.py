@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
+from data.preparation.request_template import request_template
 from data.row import Row
 from data.task_api.scenarios import KINDS, Rows, kind_of, request_text, synthesize
+from data.task_api.scene import Level
 from data.task_api.service import TASK_TOOLS, TaskService
 from data.task_api.wording import HELD_OUT_TITLES, TRAIN_TITLES
 
@@ -119,7 +121,7 @@ def test_no_row_comes_twice(every_row: list[dict[str, Any]]) -> None:
 
 def test_asking_for_more_rows_leaves_the_earlier_ones_as_they_were(rows: Rows) -> None:
     fewer = synthesize(50, 30, seed=7)
-    assert fewer == (rows.train[:50], rows.test[:30])
+    assert fewer == (rows.train[:50], rows.test[:30], [])
     assert synthesize(50, 30, seed=8) != fewer
 
 
@@ -157,3 +159,14 @@ def test_the_program_refuses_an_empty_split_in_one_line(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert result.stderr == "error: --test: 0 rows asked for (fix: give a number of rows from 1 up)\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("level", ["basic", "full"])
+def test_reworded_rows_ask_as_no_training_row_does(level: Level) -> None:
+    made = synthesize(520, 120, 7, level, 120)
+    assert len(made.reworded) == 120
+    trained, tested, reworded = (
+        {request_template(Row.model_validate(row)) for row in rows} for rows in (made.train, made.test, made.reworded)
+    )
+    assert reworded.isdisjoint(trained)
+    assert not tested.isdisjoint(trained), "a phrase would not be found again"
