@@ -1,60 +1,57 @@
 """Functional match: do the given calls do what the expected calls do, when both are executed?"""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data.conversation import Call, arguments_object
-from data.row import JsonObject
-from data.task_api.service import TaskService
+from data.row import JsonObject, Row
 from data.user_error import UserError
+from eval.environments.environment import Environment, open_environment
 from eval.json_values import same_json, same_multiset
 from eval.settings import EnvironmentName
 
 
 class Outcome(NamedTuple):
-    state: JsonObject
+    state: Any
     observations: list[JsonObject]
     """Results of the calls that changed nothing: reads, whose result is all they are for, and failed calls."""
 
 
-def functional_match(history: list[JsonObject], expected: list[Call], given: list[Call]) -> bool:
+def functional_match(name: EnvironmentName, request: JsonObject, expected: list[Call], given: list[Call]) -> bool:
     """Same end state, and the same results from calls that only look; the order of looks does not count."""
-    wanted, got = _execute(history, expected), _execute(history, given)
+    wanted, got = _execute(name, request, expected), _execute(name, request, given)
     return same_json(wanted.state, got.state) and same_multiset(wanted.observations, got.observations)
 
 
-def check_environment(environment: EnvironmentName | None, history: list[JsonObject], where: str) -> None:
+def check_environment(name: EnvironmentName | None, request: JsonObject, where: str) -> None:
     """Raise UserError, before anything is asked, when the row does not say what the environment starts from."""
-    if environment is None:
+    if name is None:
         return
     try:
-        _environment(history)
+        _environment(name, request)
     except UserError as error:
         fix = f"{error.fix}; or leave `environment` out"
-        raise UserError(f"environment {environment!r}: {error.what}", where=where, fix=fix) from error
+        raise UserError(f"environment {name!r}: {error.what}", where=where, fix=fix) from error
 
 
-def _execute(history: list[JsonObject], calls: list[Call]) -> Outcome:
-    service = _environment(history)
+def _execute(name: EnvironmentName, request: JsonObject, calls: list[Call]) -> Outcome:
+    environment = _environment(name, request)
     observations = []
-    for name, arguments in calls:
-        before = service.state()
-        result = service.call(name, arguments)
-        if same_json(service.state(), before):
+    for call in calls:
+        before = environment.state()
+        result = environment.call(*call)
+        if same_json(environment.state(), before):
             observations.append(result)
-    return Outcome(service.state(), observations)
+    return Outcome(environment.state(), observations)
 
 
-def _environment(history: list[JsonObject]) -> TaskService:
-    """The service in the state that the history leaves it in, failed calls included."""
-    service = TaskService.from_system_text(_system_text(history))
-    for message in history:
+def _environment(name: EnvironmentName, request: JsonObject) -> Environment:
+    """In the state that the request's history leaves it in, failed calls included."""
+    row = Row.model_validate({key: request[key] for key in ("messages", "tools") if key in request})
+    environment = open_environment(name, row)
+    for message in request["messages"]:
         for call in message.get("tool_calls") or []:
-            service.call(call["function"]["name"], arguments_object(call["function"]["arguments"]))
-    return service
-
-
-def _system_text(history: list[JsonObject]) -> str:
-    return "\n".join(message_text(message) for message in history if message["role"] in ("system", "developer"))
+            environment.call(call["function"]["name"], arguments_object(call["function"]["arguments"]))
+    return environment
 
 
 def message_text(message: JsonObject) -> str:

@@ -126,7 +126,9 @@ def _call_matches(item: Item, reading: Reading, calls: list[CallScore], fuzzy_th
         metrics["bfcl_ast"] = all(call.is_right for call in calls_as_bfcl)
     if item.environment:
         # Exact is order-free, so it is never executed: new ids would follow the order of the calls.
-        metrics["functional"] = exact or (bool(given) and functional_match(item.messages, expected_calls(item), given))
+        metrics["functional"] = exact or (
+            bool(given) and functional_match(item.environment, item.request, expected_calls(item), given)
+        )
     return metrics
 
 

@@ -65,7 +65,7 @@ def row_items(numbered: NumberedRow, environment: EnvironmentName | None = None)
             expected_text=content_text(message.content) or message.refusal or "",
             environment=environment,
         )
-        check_environment(environment, item.messages, where=f"{numbered.path}:{numbered.line}")
+        check_environment(environment, item.request, where=f"{numbered.path}:{numbered.line}")
         yield item
 
 

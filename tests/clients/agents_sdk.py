@@ -177,6 +177,9 @@ async def streamed_usage() -> str:
 async def main() -> None:
     tell({"library": "OpenAI Agents SDK", "version": version("openai-agents")})
     set_tracing_disabled(True)
+    checks = (handoff, input_guard, output_guard, tool_error, required, structured_output, streamed_usage)
+    for check in checks:
+        await feature(check.__name__.replace("_", " "), check())
     kinds = {
         "own schema": own_schema_tools,
         "function_tool, strict": strict_tools,
@@ -189,9 +192,6 @@ async def main() -> None:
                 return str(await hold(task, agent_of(task, tools(task))))
 
             await tally(name + suffix, JOB.rows, play)
-    checks = (handoff, input_guard, output_guard, tool_error, required, structured_output, streamed_usage)
-    for check in checks:
-        await feature(check.__name__.replace("_", " "), check())
 
 
 asyncio.run(main())

@@ -74,15 +74,15 @@ async def structured(method: Any) -> str:
 
 async def main() -> None:
     tell({"library": "LangChain", "version": version("langchain-openai")})
+    await feature("tool_choice required", chosen("required"))
+    await feature("tool_choice named", chosen("create_task"))
+    await feature("structured output, function_calling", structured("function_calling"))
+    await feature("structured output, json_schema", structured("json_schema"))
     await tally("own schema", JOB.rows, lambda t: converse(t, at_once, CHAT.bind_tools(t.environment.tools)))
     await tally("own schema, streamed", JOB.rows, lambda t: converse(t, streamed, CHAT.bind_tools(t.environment.tools)))
     await tally("@tool", JOB.rows, lambda t: converse(t, at_once, bound(t)))
     await tally("@tool, strict", JOB.rows, lambda t: converse(t, at_once, bound(t, strict=True)))
     await tally("@tool, strict, streamed", JOB.rows, lambda t: converse(t, streamed, bound(t, strict=True)))
-    await feature("tool_choice required", chosen("required"))
-    await feature("tool_choice named", chosen("create_task"))
-    await feature("structured output, function_calling", structured("function_calling"))
-    await feature("structured output, json_schema", structured("json_schema"))
 
 
 asyncio.run(main())

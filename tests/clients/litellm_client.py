@@ -53,11 +53,11 @@ async def chosen(choice: Any) -> str:
 
 async def main() -> None:
     tell({"library": "LiteLLM", "version": version("litellm")})
-    await tally("own schema", JOB.rows, converse)
-    await tally("own schema, streamed", JOB.rows, lambda task: converse(task, stream=True))
     named = {"type": "function", "function": {"name": "create_task"}}
     await feature("tool_choice required", chosen("required"))
     await feature("tool_choice named", chosen(named))
+    await tally("own schema", JOB.rows, converse)
+    await tally("own schema, streamed", JOB.rows, lambda task: converse(task, stream=True))
 
 
 asyncio.run(main())

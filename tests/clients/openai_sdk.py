@@ -113,6 +113,11 @@ async def streamed_usage() -> str:
 
 async def main() -> None:
     tell({"library": "OpenAI SDK", "version": openai.__version__})
+    named = {"type": "function", "function": {"name": "create_task"}}
+    await feature("tool_choice required", chosen("required"))
+    await feature("tool_choice named", chosen(named))
+    await feature("structured output", structured_output())
+    await feature("streamed usage", streamed_usage())
     for name, tools in (("own schema", None), ("pydantic_function_tool, strict", STRICT)):
         for suffix, ask in (("", at_once), (", streamed", streamed)):
 
@@ -125,11 +130,6 @@ async def main() -> None:
         JOB.rows,
         lambda task: converse(task, at_once, task.environment.tools, parallel_tool_calls=False),
     )
-    named = {"type": "function", "function": {"name": "create_task"}}
-    await feature("tool_choice required", chosen("required"))
-    await feature("tool_choice named", chosen(named))
-    await feature("structured output", structured_output())
-    await feature("streamed usage", streamed_usage())
 
 
 asyncio.run(main())

@@ -86,13 +86,13 @@ async def structured(output: Any) -> str:
 
 async def main() -> None:
     tell({"library": "Pydantic AI", "version": version("pydantic-ai-slim")})
+    await feature("tool error", tool_error())
+    await feature("structured output, tool", structured(ToolOutput(Mood)))
+    await feature("structured output, native", structured(NativeOutput(Mood)))
     await tally("own schema", JOB.rows, lambda task: at_once(task, own_schema_tools(task)))
     await tally("own schema, streamed", JOB.rows, lambda task: streamed(task, own_schema_tools(task)))
     await tally("functions", JOB.rows, lambda task: at_once(task, function_tools(task)))
     await tally("functions, strict", JOB.rows, lambda task: at_once(task, function_tools(task, strict=True)))
-    await feature("tool error", tool_error())
-    await feature("structured output, tool", structured(ToolOutput(Mood)))
-    await feature("structured output, native", structured(NativeOutput(Mood)))
 
 
 asyncio.run(main())
