@@ -7,10 +7,11 @@ from typing import Literal
 from rich.table import Table
 
 from eval.endpoint import Endpoint
-from eval.intervals import interval, mcnemar_exact, percent, wilson
+from eval.intervals import interval, percent
 from eval.item import Kind
 from eval.layers.loss import LAYERS, Layer, Loss
-from eval.scores import Rate
+from eval.paired import mcnemar_exact
+from eval.rates import Outcome, Rate, rate_of
 from eval.settings import EvalSection, Record
 
 
@@ -41,7 +42,7 @@ class PairedWay(Record):
     neither: int
     not_run: int
     p_value: float
-    """McNemar's exact test, two-sided."""
+    """McNemar's exact test, two-sided, with rows as units."""
 
 
 class WaterfallFile(Record):
@@ -60,41 +61,46 @@ class WaterfallFile(Record):
 
 
 def steps(fates: list[ItemFate]) -> list[Step]:
-    left = len(fates)
     found = []
-    for layer in LAYERS:
+    for number, layer in enumerate(LAYERS):
         lost = Counter(fate.loss.kind for fate in fates if fate.loss and fate.loss.layer == layer)
-        left -= lost.total()
-        found.append(Step(layer=layer, lost=dict(lost.most_common()), left=rate_of(left, len(fates))))
+        passed = LAYERS[: number + 1]
+        left = rate_of(_outcome(fate, not fate.loss or fate.loss.layer not in passed) for fate in fates)
+        found.append(Step(layer=layer, lost=dict(lost.most_common()), left=left))
     return found
 
 
 def paired_ways(fates: list[ItemFate]) -> list[PairedWay]:
     names = dict.fromkeys(name for fate in fates for name in fate.right if name != "auto")
-    return [_paired(name, [fate.right for fate in fates if name in fate.right]) for name in names]
+    return [_paired(name, [fate for fate in fates if name in fate.right]) for name in names]
 
 
-def _paired(name: str, rights: list[dict[str, bool | None]]) -> PairedWay:
-    pairs = Counter((right["auto"], right[name]) for right in rights)
-    answered = [right[name] for right in rights if right[name] is not None]
-    only_auto, only_this = pairs[True, False], pairs[False, True]
+def _paired(name: str, fates: list[ItemFate]) -> PairedWay:
+    pairs: Counter[tuple[bool | None, bool | None]] = Counter()
+    nets: Counter[str] = Counter()
+    for fate in fates:
+        before, now = fate.right["auto"], fate.right[name]
+        pairs[before, now] += 1
+        if before is not None and now is not None:
+            nets[_row(fate)] += now - before
     return PairedWay(
         name=name,
-        rate=rate_of(sum(map(bool, answered)), len(answered)),
+        rate=rate_of(_outcome(fate, bool(fate.right[name])) for fate in fates if fate.right[name] is not None),
         both=pairs[True, True],
-        only_auto=only_auto,
-        only_this=only_this,
+        only_auto=pairs[True, False],
+        only_this=pairs[False, True],
         neither=pairs[False, False],
         not_run=sum(None in pair for pair in pairs.elements()),
-        p_value=mcnemar_exact(only_auto, only_this),
+        p_value=mcnemar_exact(nets.values()),
     )
 
 
-def rate_of(k: int, n: int) -> Rate:
-    if n == 0:
-        return Rate(k=0, n=0, rate=None, low=None, high=None)
-    low, high = wilson(k, n)
-    return Rate(k=k, n=n, rate=k / n, low=low, high=high)
+def _outcome(fate: ItemFate, is_met: bool) -> Outcome:
+    return Outcome(_row(fate), fate.id, is_met)
+
+
+def _row(fate: ItemFate) -> str:
+    return fate.id.rpartition("#")[0]
 
 
 def waterfall_table(found: Iterable[Step], model: str) -> Table:
