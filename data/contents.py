@@ -1,10 +1,10 @@
 """What a row holds that must stand in its rendered text: the guard against templates that drop tools or calls."""
 
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from data.row import JsonObject
+from data.strict_json import to_json
 
 # Keywords that steer a server or a form, not the model; the canonical tool list leaves them out.
 _UNRENDERED = {"title", "strict"}
@@ -17,11 +17,19 @@ class Content(NamedTuple):
 
 
 def lost_of_tools(tools: list[JsonObject], text: str) -> str:
-    """The first thing of the tools that the rendered text does not hold, named, or ""; they may stand anywhere."""
+    """The first thing of the tools that the rendered text does not hold, named, or ""; they may stand anywhere.
+
+    Looked for is all that the model needs: name, description, each schema field with its values.
+    """
     for tool in tools:
-        for content in tool_contents(tool):
-            if not _find(content.text, text, 0):
-                return content.what
+        name, description = tool["function"]["name"], tool["function"].get("description")
+        if not _find(name, text, 0):
+            return f"tool {name!r}"
+        if description and not _find(description, text, 0):
+            return f"the description of tool {name!r}"
+        for field in dict.fromkeys(_schema_strings(tool["function"].get("parameters") or {})):
+            if not _find(field, text, 0):
+                return f"schema field {field!r} of tool {name!r}"
     return ""
 
 
@@ -36,16 +44,6 @@ def lost_of_messages(messages: list[JsonObject], text: str) -> str:
             # Calls and their arguments may be written in any order within a message: only text moves the cursor.
             position = end if content.what == "the text" else position
     return ""
-
-
-def tool_contents(tool: JsonObject) -> Iterator[Content]:
-    """Everything of a tool that the model needs: name, description, each schema field with its values."""
-    name = tool["function"]["name"]
-    yield Content(f"tool {name!r}", name)
-    if description := tool["function"].get("description"):
-        yield Content(f"the description of tool {name!r}", description)
-    for field in _schema_strings(tool["function"].get("parameters") or {}):
-        yield Content(f"schema field {field!r} of tool {name!r}", field)
 
 
 def message_contents(message: JsonObject) -> Iterator[Content]:
@@ -88,15 +86,14 @@ def _leaves(value: Any) -> Iterator[str]:
         for item in value:
             yield from _leaves(item)
     else:
-        yield value if isinstance(value, str) else json.dumps(value)
+        yield value if isinstance(value, str) else to_json(value)
 
 
 def _find(content: str, text: str, start: int) -> int:
     """Where `content` ends in `text` at or after `start`, as it is or as JSON writes it; 0 when it is not there."""
     if not content:
         return max(start, 1)
-    for written in (content, json.dumps(content, ensure_ascii=False)[1:-1]):
-        at = text.find(written, start)
-        if at >= 0:
-            return at + len(written)
-    return 0
+    if (at := text.find(content, start)) >= 0:
+        return at + len(content)
+    written = to_json(content)[1:-1]
+    return at + len(written) if (at := text.find(written, start)) >= 0 else 0

@@ -32,7 +32,7 @@ LLAMA3, QWEN = _LETTERS + r"\p{N}{1,3}" + _MARKS, _LETTERS + r"\p{N}" + _MARKS
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 # The same for ASCII, on which all versions of Unicode agree. Words recur, and a look-up is faster than the tokenizer.
 ASCII_WORDS = {pattern: _for_ascii(pattern) for pattern in (LLAMA3, QWEN, GPT2)}
-LINE_START = re.compile(r"(?<=\S\n)(?=\S)")
+LONE_LINE_END = re.compile(r"\n(?=\S)(?<=\S\n)")  # begins with its letter, which is searched for faster than a look-behind
 
 
 class Cut(NamedTuple):
@@ -58,9 +58,9 @@ class PieceEncoder:
         self._special_ids = {token.content: number for number, token in tokenizer.added_tokens_decoder.items()}
         self._boundaries = boundaries(tokenizer)
         known = known_words(tokenizer)
-        self._lines = LINE_START if known else NEVER
+        self._line_ends = LONE_LINE_END if known else NEVER
         self._ascii_words = ASCII_WORDS.get(known)
-        self._words: dict[str, list[int]] = {}
+        self._words = _Words()
         self._remembered: dict[str, list[int]] = {}
         self._num_letters = 0
 
@@ -104,12 +104,14 @@ class PieceEncoder:
             if number % 2:
                 pieces.append((piece, True))
             elif piece:
-                pieces += [(line, False) for line in self._lines.split(piece)]
+                *lines, last = self._line_ends.split(piece)
+                pieces += [(f"{line}\n", False) for line in lines]
+                pieces.append((last, False))
         return pieces
 
     def _learn(self, pieces: Iterable[str]) -> None:
         if self._num_letters > MAX_REMEMBERED:
-            self._remembered, self._words, self._num_letters = {}, {}, 0
+            self._remembered, self._words, self._num_letters = {}, _Words(), 0
         new = dict.fromkeys(piece for piece in pieces if piece not in self._remembered)
         if not new:
             return
@@ -118,17 +120,34 @@ class PieceEncoder:
         self._backend.no_padding()
         self._num_letters += sum(map(len, new))
         ascii_pieces = [piece for piece in new if self._ascii_words and piece.isascii()]
-        cut = [self._ascii_words.findall(piece) for piece in ascii_pieces] if self._ascii_words else []
-        self._encode_into(self._words, set().union(*cut) - self._words.keys())
-        self._encode_into(self._remembered, new.keys() - ascii_pieces)
-        for piece, words in zip(ascii_pieces, cut, strict=True):
-            self._remembered[piece] = list(chain.from_iterable(map(self._words.__getitem__, words)))
+        others = list(new.keys() - ascii_pieces)
+        encodings = self._backend.encode_batch(others, add_special_tokens=False)
+        self._remembered |= {piece: encoding.ids for piece, encoding in zip(others, encodings, strict=True)}
+        if self._ascii_words:
+            of_words = [list(map(self._words.__getitem__, self._ascii_words.findall(piece))) for piece in ascii_pieces]
+            self._words.learn(self._backend)
+            for piece, ids in zip(ascii_pieces, of_words, strict=True):
+                self._remembered[piece] = list(chain.from_iterable(ids))
 
-    def _encode_into(self, known: dict[str, list[int]], texts: Collection[str]) -> None:
-        for text, encoding in zip(
-            texts, self._backend.encode_batch(list(texts), add_special_tokens=False), strict=True
-        ):
-            known[text] = encoding.ids
+
+class _Words(dict[str, list[int]]):
+    """The tokens of each word. Of one that is asked for the first time an empty list, which `learn` fills."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._new: list[str] = []
+
+    def __missing__(self, word: str) -> list[int]:
+        self._new.append(word)
+        self[word] = ids = []
+        return ids
+
+    def learn(self, backend: Any) -> None:
+        """All new words in one call, which takes half the time of a batch: it makes one result for all."""
+        encoding = backend.encode(self._new, is_pretokenized=True, add_special_tokens=False)
+        for number, token in zip(encoding.word_ids, encoding.ids, strict=True):
+            self[self._new[number]].append(token)
+        self._new = []
 
 
 def boundaries(tokenizer: Any) -> re.Pattern[str]:

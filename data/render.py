@@ -6,7 +6,6 @@ ids), the labels cover the assistant's text, calls and end token and nothing els
 is missing from the text. What cannot be proved is refused.
 """
 
-import json
 import re
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,9 +13,11 @@ from typing import Any, NamedTuple
 from data.contents import lost_of_messages, lost_of_tools
 from data.conversation import Conversation, conversation
 from data.pieces import Encoded, PieceEncoder
-from data.row import Row
+from data.row import JsonObject, Row
+from data.strict_json import to_json
 from data.template import Template
-from data.template_text import render_prompt, render_text, tool_line, tool_list_text
+from data.template_text import render_prompt, render_text
+from data.tool_text import tool_line, tool_list_text
 from data.user_error import UserError
 
 IGNORE = -100  # torch's cross-entropy skips this label
@@ -68,12 +69,12 @@ class Renderer:
         self._tokenizer, self._template = tokenizer, template
         self._encoder = PieceEncoder(tokenizer)
         self._typed_special = _special_tokens(tokenizer)
-        self._written = lru_cache(MAX_TOOLS)(self._write_tool)
+        self._written: dict[str, WrittenTool] = {}
 
     def render(self, row: Row) -> Rendered:
         """As `render`."""
         talk = conversation(row)
-        tools = [self._written(json.dumps(tool, ensure_ascii=False)) for tool in talk.tools or []]
+        tools = [self._written_tool(tool) for tool in talk.tools or []]
         self._refuse_special_tokens(talk, tools)
         tool_text = (
             tool_list_text([tool.line for tool in tools]) if tools and all(tool.line for tool in tools) else None
@@ -124,7 +125,7 @@ class Renderer:
         """A special token typed into a row would be read as one: a doubled BOS, the end of a turn, another's start."""
         found = [("the tool list", tool.special_token) for tool in tools]
         for number, message in enumerate(talk.messages, start=1):
-            found.append((f"message {number}", self._special_token(json.dumps(message, ensure_ascii=False))))
+            found.append((f"message {number}", self._special_token(to_json(message))))
         for where, token in found:
             if token:
                 raise UserError(f"{where} holds {token}, a special token of the tokenizer", fix="take it out")
@@ -137,8 +138,15 @@ class Renderer:
                 fix="take it out of the text or the template",
             )
 
-    def _write_tool(self, written: str) -> WrittenTool:
-        tool, special_token = json.loads(written), self._special_token(written)
+    def _written_tool(self, tool: JsonObject) -> WrittenTool:
+        key = to_json(tool)
+        if key not in self._written:
+            if len(self._written) >= MAX_TOOLS:
+                self._written.clear()
+            self._written[key] = self._write_tool(tool, self._special_token(key))
+        return self._written[key]
+
+    def _write_tool(self, tool: JsonObject, special_token: str) -> WrittenTool:
         if self._template.without_tool_macros is None:
             return WrittenTool(special_token, "", False)
         try:
@@ -161,6 +169,6 @@ def _renderer(tokenizer: Tokenizer, name: str, source: str, end_token: str) -> R
 def _special_tokens(tokenizer: Tokenizer) -> re.Pattern[str]:
     added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
     names = [
-        re.escape(json.dumps(name, ensure_ascii=False)[1:-1]) for name in added | set(tokenizer.all_special_tokens)
+        re.escape(to_json(name)[1:-1]) for name in added | set(tokenizer.all_special_tokens)
     ]
     return re.compile("|".join(sorted(names, reverse=True)) or r"(?!)")

@@ -1,16 +1,13 @@
 """The text that a chat template writes, with the character spans of the assistant's turns."""
 
-import json
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-from jinja2 import Environment
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from data.conversation import Conversation
 from data.row import JsonObject
-from data.template import TOOL_MACROS, Template, require_markers
+from data.template import Template, require_markers
 from data.user_error import UserError
 
 SpecialTokens = Mapping[str, str]
@@ -21,38 +18,6 @@ class Text(NamedTuple):
     text: str
     spans: list[tuple[int, int]]
     """Character spans of the assistant turns, in order."""
-
-
-def tool_line(tool: JsonObject) -> str:
-    """The line of one tool in the tool list of every template of ours: most of the work of a row, and often shared."""
-    head, tail = _tool_list_frame()
-    return _tool_list([tool])[len(head) : -len(tail)]
-
-
-def tool_list_text(lines: list[str]) -> str:
-    """The tool list of these lines: the macro writes each tool by itself."""
-    head, tail = _tool_list_frame()
-    return head + "".join(lines) + tail
-
-
-@lru_cache(maxsize=1)
-def _tool_list_frame() -> tuple[str, str]:
-    """What stands before and after the tools: where the list of none and the list of one part."""
-    none, one = _tool_list([]), _tool_list([{"type": "function", "function": {"name": "one"}}])
-    end_of_head = next(place for place, letter in enumerate(none) if letter != one[place])
-    return none[:end_of_head], none[end_of_head:]
-
-
-def _tool_list(tools: list[JsonObject]) -> str:
-    return str(_tool_macros().tool_list(tools))
-
-
-@lru_cache(maxsize=1)
-def _tool_macros() -> Any:
-    """Compiled as transformers compiles templates, but without its sandbox: the file is ours, and twice as fast."""
-    environment = Environment(trim_blocks=True, lstrip_blocks=True)
-    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
-    return environment.from_string(TOOL_MACROS).module
 
 
 def render_text(

@@ -10,7 +10,7 @@ import pytest
 from tokenizers import AddedToken
 
 from data.conversation import conversation
-from data.pieces import ASCII_WORDS, LINE_START, NEVER, PieceEncoder, boundaries, known_words
+from data.pieces import ASCII_WORDS, LONE_LINE_END, NEVER, PieceEncoder, boundaries, known_words
 from data.reading import read_rows
 from data.row import Row
 from data.task_api.scenarios import synthesize
@@ -58,7 +58,7 @@ def test_both_families_are_cut_at_their_special_tokens(tokenizer: Any) -> None:
 
 def test_both_families_are_cut_at_lone_line_ends(tokenizer: Any) -> None:
     assert known_words(tokenizer) in ASCII_WORDS
-    assert LINE_START.split("a\nb }\n{ c\n\nd\n e \nf\u00a0\ng\n") == ["a\n", "b }\n", "{ c\n\nd\n e \nf\u00a0\ng\n"]
+    assert LONE_LINE_END.split("a\nb }\n{ c\n\nd\n e \nf\u00a0\ng\n") == ["a\n", "b }\n", "{ c\n\nd\n e \nf\u00a0\ng\n"]
 
 
 def test_random_scraps_between_special_tokens(tokenizer: Any) -> None:
