@@ -32,7 +32,9 @@ LLAMA3, QWEN = _LETTERS + r"\p{N}{1,3}" + _MARKS, _LETTERS + r"\p{N}" + _MARKS
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 # The same for ASCII, on which all versions of Unicode agree. Words recur, and a look-up is faster than the tokenizer.
 ASCII_WORDS = {pattern: _for_ascii(pattern) for pattern in (LLAMA3, QWEN, GPT2)}
-LONE_LINE_END = re.compile(r"\n(?=\S)(?<=\S\n)")  # begins with its letter, which is searched for faster than a look-behind
+LONE_LINE_END = re.compile(
+    r"\n(?=\S)(?<=\S\n)"
+)  # begins with its letter, which is searched for faster than a look-behind
 
 
 class Cut(NamedTuple):

@@ -168,7 +168,5 @@ def _renderer(tokenizer: Tokenizer, name: str, source: str, end_token: str) -> R
 @lru_cache(maxsize=8)
 def _special_tokens(tokenizer: Tokenizer) -> re.Pattern[str]:
     added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
-    names = [
-        re.escape(to_json(name)[1:-1]) for name in added | set(tokenizer.all_special_tokens)
-    ]
+    names = [re.escape(to_json(name)[1:-1]) for name in added | set(tokenizer.all_special_tokens)]
     return re.compile("|".join(sorted(names, reverse=True)) or r"(?!)")

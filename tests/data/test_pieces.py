@@ -15,7 +15,8 @@ from data.reading import read_rows
 from data.row import Row
 from data.task_api.scenarios import synthesize
 from data.template import load_template
-from data.template_text import render_text, tool_line, tool_list_text
+from data.template_text import render_text
+from data.tool_text import tool_line, tool_list_text
 from tests.eval.tricky_rows import DIALECTS, TRICKY_ROWS
 
 FAMILIES = ["chatml", "llama"]
@@ -58,7 +59,7 @@ def test_both_families_are_cut_at_their_special_tokens(tokenizer: Any) -> None:
 
 def test_both_families_are_cut_at_lone_line_ends(tokenizer: Any) -> None:
     assert known_words(tokenizer) in ASCII_WORDS
-    assert LONE_LINE_END.split("a\nb }\n{ c\n\nd\n e \nf\u00a0\ng\n") == ["a\n", "b }\n", "{ c\n\nd\n e \nf\u00a0\ng\n"]
+    assert LONE_LINE_END.split("a\nb }\n{ c\n\nd\n e \nf\u00a0\ng\n") == ["a", "b }", "{ c\n\nd\n e \nf\u00a0\ng\n"]
 
 
 def test_random_scraps_between_special_tokens(tokenizer: Any) -> None:
