@@ -74,9 +74,8 @@ def _written(tool: JsonObject) -> str:
 def _canonical(schema: Any) -> str:
     if not isinstance(schema, dict):
         return to_json(schema)
-    keys = [key for key in _FIRST if key in schema] + sorted(
-        (key for key in schema if key not in _FIRST), key=str.lower
-    )
+    others = sorted((key for key in schema if key not in _FIRST), key=str.lower)
+    keys = [*(key for key in _FIRST if key in schema), *others]
     fields = [f"{to_json(key)}: {_keyword(key, schema[key])}" for key in keys if _is_kept(key, schema[key])]
     return f"{{{', '.join(fields)}}}"
 

@@ -20,7 +20,7 @@ SCHEMA = {
     "properties": {
         "title": {"type": "string", "title": "T", "description": ""},
         "a": {"anyOf": [{"type": "null"}, {"const": None, "maxItems": 1, "minItems": 0, "minimum": 0.5, "Zeta": True}]},
-        "é\n\"": {"type": ["string", "null"], "enum": ["a", None, 1e300], "default": {"b": None}, "x-b": {"title": "c"}},
+        "é\n\"": {"type": ["string", "null"], "enum": ["a", None, 1e300], "default": {"b": None}, "x": {"title": "c"}},
         "e": {"$ref": "#/$defs/e"}, "f": {"items": {"prefixItems": [{}, True]}, "dependentRequired": {"a": ["b"]}},
     },
     "$defs": {"e": {"patternProperties": {"^a": {"description": "d", "format": "date"}}}},
