@@ -141,7 +141,8 @@ class _Words(dict[str, list[int]]):
 
     def __missing__(self, word: str) -> list[int]:
         self._new.append(word)
-        self[word] = ids = []
+        ids: list[int] = []
+        self[word] = ids
         return ids
 
     def learn(self, backend: Any) -> None:

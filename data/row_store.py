@@ -20,7 +20,7 @@ from data.rules.severities import DEFAULTS, FILE_NAME, RuleSeverities
 from data.settings import DataSection
 from data.template import Template
 from data.user_error import UserError
-from data.whole_file import write_whole
+from data.whole_file import whole_file, write_whole
 
 
 class RowStore(NamedTuple):
@@ -120,12 +120,14 @@ def _write_rules(store: RowStore, rules: RuleSeverities) -> None:
 
 
 def _write_rows(store: RowStore, prepared: Prepared) -> None:
-    dropped = (item for lost in prepared.dropped.values() for item in lost)
-    write_whole(store.dropped, "".join(json.dumps(item._asdict()) + "\n" for item in dropped))
+    with whole_file(store.dropped) as file:
+        for lost in prepared.dropped.values():
+            file.writelines(json.dumps(item._asdict()) + "\n" for item in lost)
     if "validation" not in prepared.splits:
         store.validation.unlink(missing_ok=True)
     # The training rows come last: where they lie, a program takes the whole store as filled.
     for path, name in ((store.validation, "validation"), (store.test, "test"), (store.train, "train")):
         if name in prepared.splits:
-            lines = [entry.row.model_dump_json(exclude_unset=True) for entry in prepared.splits[name]]
-            write_whole(path, "\n".join(lines) + "\n")
+            with whole_file(path) as file:
+                for entry in prepared.splits[name]:
+                    file.write(entry.row.model_dump_json(exclude_unset=True) + "\n")

@@ -39,6 +39,14 @@ class StoredRows(Sequence[Numbered]):
     def __iter__(self) -> Iterator[Numbered]:
         return map(self._row, self._numbers)
 
+    @property
+    def lines(self) -> "array[int]":
+        """The 1-based number of the line of each row."""
+        return self._numbers
+
+    def of_line(self, number: int) -> Numbered:
+        return self._row(number)
+
     def without(self, lines: Collection[int]) -> "StoredRows[Numbered]":
         kept = array("I", (number for number in self._numbers if number not in lines))
         return StoredRows(self._lines, kept, self._read)

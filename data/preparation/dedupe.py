@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from data.preparation.entries import Dropped, Entry, StageResult
-from data.preparation.likeness import near_pairs, row_texts
+from data.preparation.likeness import near_pairs, row_hashes
 
 
 class Deduplicated(NamedTuple):
@@ -16,15 +16,15 @@ class Deduplicated(NamedTuple):
 def count_duplicates(entries: list[Entry]) -> int:
     """Rows that are an earlier one again, those not counted that a weight repeats."""
     distinct = list({entry.key: entry for entry in entries}.values())
-    return len(distinct) - len(set(row_texts(distinct)))
+    return len(distinct) - len(set(row_hashes(distinct)))
 
 
 def drop_duplicates(entries: list[Entry], how: Literal["exact", "near"]) -> Deduplicated:
     """`exact`: the same messages and tools as rendered. `near`: also the same calls in nearly the same words."""
-    firsts: dict[str, Entry] = {}
+    firsts: dict[bytes, Entry] = {}
     kept, dropped, first_of = [], [], {}
-    for entry, text in zip(entries, row_texts(entries), strict=True):
-        first = firsts.setdefault(text, entry)
+    for entry, same in zip(entries, row_hashes(entries), strict=True):
+        first = firsts.setdefault(same, entry)
         if first is entry:
             kept.append(entry)
             continue

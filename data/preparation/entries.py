@@ -1,16 +1,34 @@
 """A row on its way from a file into the run, and what leaves the way."""
 
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from data.reading import NumberedRow
 from data.row import JsonObject, Row
+from data.scratch_rows import ScratchRows
+from data.stored_rows import StoredRows
+
+
+class StoredRow(NamedTuple):
+    """A row of a large file, read again whenever it is asked for; where it was changed, out of a scratch file."""
+
+    path: Path
+    line: int
+    rows: StoredRows[NumberedRow] | ScratchRows
+    number: int
+    """By which `rows` finds it."""
+
+    @property
+    def row(self) -> Row:
+        return self.rows.row_at(self.number) if isinstance(self.rows, ScratchRows) else self.rows.of_line(self.line).row
 
 
 class Entry(NamedTuple):
     source: str
     """The label of its source."""
-    numbered: NumberedRow
+    numbered: NumberedRow | StoredRow
     num_tokens: int = 0
     """Known once it has been rendered."""
     num_trained: int = 0
@@ -29,7 +47,33 @@ class Entry(NamedTuple):
         return self.numbered.path, self.numbered.line
 
     def with_row(self, row: Row) -> "Entry":
-        return self._replace(numbered=self.numbered._replace(row=row))
+        """The entry with another row, which lies on disk where the first one does."""
+        if isinstance(self.numbered, NumberedRow):
+            return self._replace(numbered=self.numbered._replace(row=row))
+        return self._replace(numbered=self.numbered._replace(rows=_scratch(), number=_scratch().add(row)))
+
+
+class EntryRows(Sequence[NumberedRow]):
+    """The rows of entries, in memory one at a time."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> NumberedRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[NumberedRow]: ...
+    def __getitem__(self, index: int | slice) -> NumberedRow | list[NumberedRow]:
+        if isinstance(index, slice):
+            return [NumberedRow(*entry.key, entry.row) for entry in self._entries[index]]
+        entry = self._entries[index]
+        return NumberedRow(*entry.key, entry.row)
+
+    def __iter__(self) -> Iterator[NumberedRow]:
+        return (NumberedRow(*entry.key, entry.row) for entry in self._entries)
 
 
 class Dropped(NamedTuple):
@@ -43,3 +87,18 @@ class StageResult(NamedTuple):
     dropped: list[Dropped]
     notes: JsonObject = {}
     """What the stage has to tell beside its counts."""
+
+
+def entries_of(source: str, rows: Sequence[NumberedRow]) -> list[Entry]:
+    """An entry for each row; rows that lie on disk stay there."""
+    if not isinstance(rows, StoredRows):
+        return [Entry(source, row) for row in rows]
+    if not rows:
+        return []
+    path = rows[0].path
+    return [Entry(source, StoredRow(path, line, rows, line)) for line in rows.lines]
+
+
+@cache
+def _scratch() -> ScratchRows:
+    return ScratchRows()

@@ -4,7 +4,8 @@ from typing import Literal, NamedTuple
 
 from rich.progress import track
 
-from data.preparation.entries import Dropped, Entry, StageResult
+from data.parallel_render import row_lengths
+from data.preparation.entries import Dropped, Entry, EntryRows, StageResult
 from data.render import Tokenizer, render
 from data.template import Template
 from data.user_error import UserError
@@ -31,8 +32,12 @@ class Ruler(NamedTuple):
 def keep_fitting(name: str, entries: list[Entry], ruler: Ruler) -> StageResult:
     """Raises UserError for a row that cannot be rendered, one too long where that is refused, or none left."""
     kept, dropped = [], []
-    for entry in track(entries, description=f"rendering {name} rows", transient=True):
-        measured = ruler.measured(entry)
+    lengths = row_lengths(EntryRows(entries), ruler.tokenizer, ruler.template)
+    tracked = track(lengths, description=f"rendering {name} rows", total=len(entries), transient=True)
+    for entry, length in zip(entries, tracked, strict=True):
+        if length.fault:
+            raise UserError(length.fault, where=entry.where, fix=length.fix)
+        measured = entry._replace(num_tokens=length.lengths[0].tokens, num_trained=length.lengths[0].trained_tokens)
         if ruler.fits(measured):
             kept.append(measured)
             continue

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from data.preparation.entries import Entry
+from data.preparation.entries import Entry, entries_of
 from data.reading import NumberedRow, parse_row, read_rows
 from data.row import JsonObject, Row
 from data.settings import DataSection
@@ -16,15 +16,18 @@ TRAIN, SYNTHESIZED = "data.train", "data.synthesize"
 
 def read_entries(section: DataSection) -> tuple[list[Entry], list[Entry]]:
     """Training rows and held-out rows. Raises UserError with the first fault of a file that has any."""
-    train = [Entry(TRAIN, row) for path in section.train for row in read_rows(path, section.rules)]
-    for source in section.mixture:
-        train += [Entry(source.label, row) for path in source.files for row in read_rows(path, section.rules)]
-    test = [Entry("data.test", row) for path in section.test for row in read_rows(path, section.rules)]
+    files = [(TRAIN, section.train), *((source.label, source.files) for source in section.mixture)]
+    train = [entry for label, paths in files for path in paths for entry in _of_file(label, path, section)]
+    test = [entry for path in section.test for entry in _of_file("data.test", path, section)]
     if wanted := section.synthesize:
         made = synthesize(wanted.train, wanted.test, wanted.seed, wanted.level)
         train += _made(made.train, "train")
         test += _made(made.test, "test")
     return train, test
+
+
+def _of_file(source: str, path: Path, section: DataSection) -> list[Entry]:
+    return entries_of(source, read_rows(path, section.rules))
 
 
 def _made(rows: Iterable[JsonObject], name: str) -> list[Entry]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from data.preparation.called_tools import called_identities, called_names, without_tools
 from data.preparation.entries import Dropped, Entry
 from data.preparation.groups import Groups
-from data.preparation.likeness import near_pairs, row_texts
+from data.preparation.likeness import near_pairs, row_hashes
 from data.preparation.request_template import request_template
 from data.preparation.settings import Split, count_of
 from data.row import JsonObject
@@ -62,7 +62,7 @@ def split_rows(entries: list[Entry], split: Split, fixed: set[str], seed: int) -
 
 def _groups(entries: list[Entry], split: Split) -> list[Group]:
     groups = Groups(len(entries))
-    groups.join_equal([text] for text in row_texts(entries))
+    groups.join_equal([same] for same in row_hashes(entries))
     for pair in near_pairs(entries):
         groups.join(pair.first, pair.later)
     if split.by == "template":

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from data.preparation.augment import augment
 from data.preparation.balance import cap
 from data.preparation.dedupe import drop_duplicates, drop_near_held_out
-from data.preparation.entries import Dropped, Entry, StageResult
+from data.preparation.entries import Dropped, Entry, EntryRows, StageResult
 from data.preparation.hard_rows import read_hard_keys, take_hard
 from data.preparation.lengths import Ruler, keep_fitting
 from data.preparation.mixture import add_shares, mix
@@ -103,7 +103,7 @@ def prepare_rows(section: DataSection, ruler: Ruler, own_test: Path) -> Prepared
         splits[name], dropped[name] = result.kept, result.dropped
         if name == "train":
             training.pass_on("lengths", result)
-    trained, held_out = ([entry.numbered for entry in splits[name]] for name in ("train", "test"))
+    trained, held_out = (EntryRows(splits[name]) for name in ("train", "test"))
     require_no_error(set_findings(trained, held_out, section.rules.errors_alone()))
     _choose(training, section, hard, ruler, [*splits["test"], *splits.get("validation", [])])
     _require_rows("train", training.entries)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from data.conversation import calls_of, conversation
 from data.near_duplicates import alike_pairs, hash64, sketch
 from data.reading import NumberedRow
+from data.row import Row
 from data.rules.findings import Fault, Finding, place
 from data.rules.severities import RuleSeverities
 
@@ -95,19 +96,19 @@ def contradictions(rows: Sequence[NumberedRow]) -> Iterator[Placed]:
 
 def duplicates(rows: Sequence[NumberedRow]) -> Iterator[Placed]:
     """Rows that are an earlier one again, or nearly."""
-    hashes = array("Q", (hash64(row_text(numbered).encode()) for numbered in rows))
+    hashes = array("Q", (hash64(row_text(numbered.row).encode()) for numbered in rows))
     distinct, sketches = array("Q"), array("Q")
     for at, (numbered, first) in enumerate(zip(rows, _first_equal(hashes).tolist(), strict=True)):
         if first == at:
             distinct.append(at)
-            sketches.extend(sketch(calls_text(numbered), words(numbered)))
+            sketches.extend(sketch(calls_text(numbered.row), words(numbered.row)))
             continue
         reason = f"the same row as {rows[first].path}:{rows[first].line}"
         yield Placed(numbered.path, numbered.line, Fault("duplicate", reason, fix="keep one"))
 
     @lru_cache(MAX_TEXTS)
     def words_of(at: int) -> str:
-        return words(rows[distinct[at]])
+        return words(rows[distinct[at]].row)
 
     for pair in alike_pairs(sketches, words_of):
         earlier, later = rows[distinct[pair.first]], rows[distinct[pair.later]]
@@ -127,23 +128,21 @@ def _messages_hash(numbered: NumberedRow) -> int:
     return hash64(json.dumps(conversation(numbered.row).messages).encode())
 
 
-def row_text(numbered: NumberedRow) -> str:
+def row_text(row: Row) -> str:
     """Equal for rows that are rendered alike: ids and the spelling of arguments do not count."""
-    talk = conversation(numbered.row)
+    talk = conversation(row)
     return json.dumps([talk.tools, talk.messages])
 
 
-def calls_text(numbered: NumberedRow) -> str:
+def calls_text(row: Row) -> str:
     """Equal for rows that make the same calls."""
-    calls = [calls_of(message) for message in numbered.row.messages if message.tool_calls]
+    calls = [calls_of(message) for message in row.messages if message.tool_calls]
     return json.dumps(calls, sort_keys=True)
 
 
-def words(numbered: NumberedRow) -> str:
+def words(row: Row) -> str:
     """What is said, but for the system: the same instructions are no sign of a copy."""
     messages: Iterable[str] = (
-        message["content"]
-        for message in conversation(numbered.row).messages
-        if message["role"] in ("user", "assistant")
+        message["content"] for message in conversation(row).messages if message["role"] in ("user", "assistant")
     )
     return " ".join(" ".join(messages).lower().split())

@@ -135,10 +135,10 @@ def test_no_real_row_leaks(name: str, by: str, shared_data: Path) -> None:
     assert 0.5 <= len(sides.test) / (0.15 * len(rows)) <= 1.05
     held_out = sides.validation + sides.test
     for mine, theirs in ((sides.train, held_out), (sides.validation, sides.test)):
-        assert not {row_text(entry.numbered) for entry in mine} & {row_text(entry.numbered) for entry in theirs}
+        assert not {row_text(entry.row) for entry in mine} & {row_text(entry.row) for entry in theirs}
         for one, other in product(mine, theirs):
-            if calls_text(one.numbered) == calls_text(other.numbered):
-                assert fuzz.ratio(words(one.numbered), words(other.numbered)) < 100 * ALIKE
+            if calls_text(one.row) == calls_text(other.row):
+                assert fuzz.ratio(words(one.row), words(other.row)) < 100 * ALIKE
         if by == "template":
             assert not {request_template(e.row) for e in mine} & {request_template(e.row) for e in theirs}
     if by == "tool":
