@@ -19,7 +19,7 @@ from data.layouts.literal import json_text
 from data.layouts.record_error import RecordError
 from data.reading import parse_row
 from data.row import TOOL_NAME, JsonObject
-from data.source_records import Record, read_records
+from data.source_records import Record, Source, read_records
 
 
 class Refusal(NamedTuple):
@@ -39,10 +39,10 @@ class Kept(NamedTuple):
     notes: Counter[str]
 
 
-def convert_file(path: Path, layout: Layout, given_tools: list[JsonObject] | None) -> Iterator[Kept | Refusal]:
-    """Every row of a file, in its order. `given_tools` are for rows whose record has no tool list."""
-    for record in read_records(path):
-        where = f"{path}:{record.number}"
+def convert_file(source: Source, layout: Layout, given_tools: list[JsonObject] | None) -> Iterator[Kept | Refusal]:
+    """Every row of a file or split, in its order. `given_tools` are for rows whose record has no tool list."""
+    for record in read_records(source):
+        where = f"{source}:{record.number}"
         if record.value is None:
             yield Refusal(where, "json", record.fault, "write one whole JSON object")
             continue
@@ -51,11 +51,11 @@ def convert_file(path: Path, layout: Layout, given_tools: list[JsonObject] | Non
             yield Refusal(where, "empty", "the record holds no rows", "leave it out")
         for number, part in enumerate(parts, start=1):
             place = where if parts == [record.value] else f"{where}: part {number}"
-            yield _converted(record, part, layout, given_tools, place, path)
+            yield _converted(record, part, layout, given_tools, place)
 
 
 def _converted(
-    record: Record, part: JsonObject, layout: Layout, given_tools: list[JsonObject] | None, where: str, path: Path
+    record: Record, part: JsonObject, layout: Layout, given_tools: list[JsonObject] | None, where: str
 ) -> Kept | Refusal:
     try:
         if not is_readable(layout, part):
@@ -66,14 +66,14 @@ def _converted(
         row = _row(draft, given_tools)
         _refuse_names(row)
         line = json_text(row)
-        errors = [finding for finding in parse_row(path, record.number, line)[1] if finding.is_error]
+        errors = [finding for finding in parse_row(Path(where), record.number, line)[1] if finding.is_error]
     except RecordError as error:
         return Refusal(where, error.cause, _one_line(error.what), error.fix)
     except (RecursionError, PydanticSerializationError):
         return Refusal(where, "json", "the record is nested too deeply", "flatten it")
     if errors:
         fault = errors[0].fault
-        place = errors[0].where.removeprefix(f"{path}:{record.number}").removeprefix(": ")
+        place = errors[0].where.removeprefix(f"{where}:{record.number}").removeprefix(": ")
         what = f"the row it makes breaks a rule: {place and place + ': '}{fault.reason}"
         fix = "give the list with --tools FILE" if fault.rule == "missing_tools" else fault.fix
         return Refusal(where, fault.rule, _one_line(what), fix or "mend the record")

@@ -1,7 +1,6 @@
 """Figures of a conversion: rows read, kept and refused, causes with their first row, and what kept rows leave out."""
 
 from collections import Counter
-from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
@@ -10,10 +9,11 @@ from rich.text import Text
 
 from data.conversion import Refusal
 from data.row import JsonObject
+from data.source_records import Source
 
 
 class FileReport(NamedTuple):
-    path: Path
+    source: Source
     layout: str
     kept: int
     refused: int
@@ -42,7 +42,10 @@ class Report:
 
     def as_json(self) -> JsonObject:
         return {
-            "files": [file._asdict() | {"path": str(file.path), "read": file.read} for file in self.files],
+            "files": [
+                {"path": str(file.source), **{key: getattr(file, key) for key in ("layout", "kept", "refused", "read")}}
+                for file in self.files
+            ],
             "refused": {
                 cause: {"rows": count, "first": self.first_of[cause]._asdict()}
                 for cause, count in self.causes.most_common()
@@ -55,7 +58,7 @@ class Report:
         console, figures = Console(highlight=False, soft_wrap=True), Table("file", "layout", "read", "kept", "refused")
         for file in self.files:
             counts = (f"{count:,}" for count in (file.read, file.kept, file.refused))
-            figures.add_row(Text(str(file.path), overflow="fold"), file.layout, *counts)
+            figures.add_row(Text(str(file.source), overflow="fold"), file.layout, *counts)
         console.print(figures)
         for cause, count in self.causes.most_common():
             line = f"refused, {cause}: {count:,}; the first: {self.first_of[cause]}"

@@ -1,4 +1,4 @@
-"""The records of a file in any layout: JSON lines, one JSON document, or Parquet; gzipped or not.
+"""The records of a source in any layout: JSON lines, one JSON document or Parquet, gzipped or not; a data set's split.
 
 JSON lines and Parquet are read as a stream; a document is held whole. A record that is no JSON object becomes one
 with a fault, so that it is counted; a file that cannot be read on raises UserError.
@@ -7,7 +7,7 @@ with a fault, so that it is counted; a file that cannot be read on raises UserEr
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from json import JSONDecodeError
 from pathlib import Path
@@ -30,7 +30,29 @@ class Record(NamedTuple):
     """Why there is no value."""
 
 
-def read_records(path: Path) -> Iterator[Record]:
+class DatasetSplit(NamedTuple):
+    """One split of a data set of the hub (`data.hub_dataset`)."""
+
+    name: str
+    rows: Iterable[JsonObject]
+    """Can be read more than once."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Source = Path | DatasetSplit
+
+
+def read_records(source: Source) -> Iterator[Record]:
+    if isinstance(source, DatasetSplit):
+        for number, row in enumerate(source.rows, start=1):
+            yield _arrow_record(number, row)
+    else:
+        yield from _file(source)
+
+
+def _file(path: Path) -> Iterator[Record]:
     if path.exists() and not path.is_file():
         raise UserError("is no file that can be read twice", where=str(path), fix="save it as a file")
     try:
@@ -151,13 +173,13 @@ def _parquet(path: Path) -> Iterator[Record]:
         for batch in parquet.ParquetFile(path).iter_batches(batch_size=256):
             for row in batch.to_pylist():
                 number += 1
-                yield _parquet_record(number, row)
+                yield _arrow_record(number, row)
     except pyarrow.ArrowException as error:
         what = " ".join(str(error).split())
         raise UserError(f"is no whole Parquet file: {what}", where=str(path), fix="save it anew") from error
 
 
-def _parquet_record(number: int, row: JsonObject) -> Record:
+def _arrow_record(number: int, row: JsonObject) -> Record:
     try:
         return _record(number, json.dumps(_without_filling(row, is_data=False)))
     except (TypeError, ValueError, RecursionError) as error:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from itertools import islice
-from pathlib import Path
 
 from data.layouts.api_bank import API_BANK
 from data.layouts.content_parts import CONTENT_PARTS
@@ -20,7 +19,7 @@ from data.layouts.tool_alpaca import TOOL_ALPACA
 from data.layouts.trajectory import TRAJECTORY
 from data.layouts.xlam import XLAM
 from data.row import JsonObject
-from data.source_records import Record
+from data.source_records import Record, Source
 from data.user_error import UserError
 
 _GENERAL = (OPENAI_CHAT, SHAREGPT)
@@ -32,7 +31,7 @@ LAYOUTS = (
 SAMPLED_RECORDS = 1000
 
 
-def detect(path: Path, records: Iterable[Record]) -> Layout:
+def detect(source: Source, records: Iterable[Record]) -> Layout:
     """The one layout that the first records are in. Raises UserError where none or two fit."""
     first_of: dict[str, int] = {}
     plain: Layout | None = None
@@ -49,13 +48,13 @@ def detect(path: Path, records: Iterable[Record]) -> Layout:
     if len(first_of) > 1:
         (one, first), (two, second) = list(first_of.items())[:2]
         what = f"two layouts fit: {one} (row {first}) and {two} (row {second})"
-        raise UserError(what, where=str(path), fix="split the file, or name one with --from")
+        raise UserError(what, where=str(source), fix="split the file, or name one with --from")
     if first_of:
         return layout_named(next(iter(first_of)))
     if plain:
         return plain
     names = ", ".join(layout.name for layout in LAYOUTS)
-    raise UserError(f"no layout fits{fault and f' ({fault})'}", where=str(path), fix=f"bring it to one of {names}")
+    raise UserError(f"no layout fits{fault and f' ({fault})'}", where=str(source), fix=f"bring it to one of {names}")
 
 
 def layout_named(name: str) -> Layout:
