@@ -1,19 +1,21 @@
-"""The lengths of many rows in tokens, rendered on all cores, in order; few rows are rendered in this process."""
+"""Many rows rendered on all cores, in order; few rows are rendered in this process."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from data.parallel_rows import on_all_cores
 from data.reading import NumberedPreference, NumberedRow
-from data.render import Renderer, Tokenizer
+from data.render import Rendered, Renderer, Tokenizer
 from data.row import Row
 from data.template import Template
 from data.user_error import UserError
 
 MANY = 10_000  # rows; a process needs some seconds to start and to load what renders
 BATCH = 100
+
+AnyNumbered = TypeVar("AnyNumbered", NumberedRow, NumberedRow | NumberedPreference)
 
 
 class Length(NamedTuple):
@@ -43,7 +45,17 @@ def row_lengths(
         yield from batch
 
 
-def _batches(rows: Iterable[NumberedRow | NumberedPreference]) -> Iterator[list[NumberedRow | NumberedPreference]]:
+def render_many(rows: Sequence[NumberedRow], tokenizer: Tokenizer, template: Template) -> Iterator[Rendered]:
+    """Every row rendered. Raises UserError for one that cannot be."""
+    if len(rows) < MANY:
+        renderer = Renderer(tokenizer, template)
+        yield from (renderer.render(numbered.row) for numbered in rows)
+        return
+    for batch in on_all_cores(_batch_rendered, _batches(rows), _load, (tokenizer, template)):
+        yield from batch
+
+
+def _batches(rows: Iterable[AnyNumbered]) -> Iterator[list[AnyNumbered]]:
     rest = iter(rows)
     while batch := list(islice(rest, BATCH)):
         yield batch
@@ -55,6 +67,10 @@ _loaded: list[Renderer] = []
 
 def _load(tokenizer: Tokenizer, template: Template) -> None:
     _loaded.append(Renderer(tokenizer, template))
+
+
+def _batch_rendered(batch: list[NumberedRow]) -> list[Rendered]:
+    return [_loaded[0].render(numbered.row) for numbered in batch]
 
 
 def _batch_lengths(batch: list[NumberedRow | NumberedPreference]) -> list[RowLengths]:

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from tempfile import NamedTemporaryFile
 from time import process_time
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from data.row import Row
 from data.tokenizer_folder import TokenizerFolder, open_tokenizer_folder
 from data.user_error import run_program
 from data.whole_file import write_whole
+from train.examples import examples_file
 from train.trl_preparation import trl_dataset, trl_trainer
 
 
@@ -133,9 +135,8 @@ def trl_rows(rows: list[Row]) -> Dataset:
 def render_all(rows: list[Row], folder: TokenizerFolder) -> Dataset:
     """The rows as `train.sft` gives them to TRL, by a renderer that remembers nothing yet."""
     renderer = Renderer(folder.tokenizer, folder.template)
-    rendered = [renderer.render(row) for row in rows]
-    columns = {"input_ids": [row.input_ids for row in rendered], "labels": [row.labels for row in rendered]}
-    return Dataset.from_dict(columns)
+    with NamedTemporaryFile() as file:
+        return examples_file((renderer.render(row) for row in rows), Path(file.name))
 
 
 def compare(rows: list[Row], given: Dataset, ours: Dataset, trl: Dataset) -> Comparison:
