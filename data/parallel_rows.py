@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
 from data.row_lines import row_lines
@@ -47,7 +48,7 @@ def on_all_cores(
     """
     num_processes = len(os.sched_getaffinity(0))
     # Fresh processes: a forked one would inherit whatever lock another thread holds just then.
-    pool = ProcessPoolExecutor(num_processes, get_context("spawn"), prepare, initargs=arguments)
+    pool = ProcessPoolExecutor(num_processes, get_context("spawn"), _start, initargs=(prepare, arguments))
     waiting: deque[Future[Result]] = deque()
     try:
         for part in parts:
@@ -62,3 +63,17 @@ def on_all_cores(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
+    if prepare:
+        prepare(*arguments)
+
+
+def _end_with_parent() -> None:
+    """A pool's process that waits for work never learns that the program was killed."""
+    parent = parent_process()
+    assert parent, "a process of a pool has a parent"
+    parent.join()
+    os._exit(1)

@@ -2,15 +2,18 @@
 
 import gzip
 import json
+import sys
 from pathlib import Path
 from random import Random
+from time import sleep
 from typing import Any
 
+import psutil
 import pytest
 
 from data.near_duplicates import ALIKE, MAX_COMPARED, NUM_BANDS, Pair, near_duplicates, sketch
 from data.parallel_render import row_lengths
-from data.reading import RowFile, read_row_file, read_rows
+from data.reading import LARGE_BYTES, RowFile, read_row_file, read_rows
 from data.row_summary import summarise
 from data.rules.sets import set_findings
 from data.rules.severities import DEFAULTS, RuleSeverities
@@ -126,3 +129,16 @@ def test_near_duplicates_are_those_of_one_text_after_the_other() -> None:
     assert pairs == by_buckets(groups, texts) and len(pairs) > 50
     assert len(sketch("a", texts[0])) == NUM_BANDS
     assert list(near_duplicates([], [])) == []
+
+
+def test_a_killed_check_takes_its_processes_with_it_and_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    line = json.dumps(GOOD).encode() + b"\n"
+    path.write_bytes(line * (LARGE_BYTES // len(line) + 1))
+    check = psutil.Popen([sys.executable, "-m", "data.check", str(path), "--json", str(tmp_path / "out.json")])
+    while len(helpers := check.children()) < 2:  # one may be multiprocessing's own
+        sleep(0.05)
+    check.kill()
+    check.wait()
+    _, left = psutil.wait_procs(helpers, timeout=60)
+    assert left == [] and list(tmp_path.iterdir()) == [path]
