@@ -63,6 +63,8 @@ class ApiSettings(Section):
     """vLLM processes at once; the one that was not used for longest makes room."""
     max_loras: int = Field(default=4, gt=0)
     """Tuned models that one vLLM computes with at once; the others wait in memory."""
+    max_lora_rank: Literal[8, 16, 32, 64, 128, 256, 320, 512] = 16
+    """Largest rank of an adapter that vLLM makes room for; jobs may not ask for more (`local.r`)."""
     serve_devices: str | None = None
     """CUDA_VISIBLE_DEVICES of the vLLM processes; None leaves it as it is."""
     train_devices: list[str] | None = None

@@ -74,6 +74,10 @@ class ServerProcess:
         assert self._process, "the server was not started"
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def wait(self) -> NoReturn:
         """Block until the server ends by itself, which is always a failure: it serves until it is stopped."""
         assert self._process, "the server was not started"

@@ -15,7 +15,7 @@ from serve.jobs.objects import NO_ERROR
 from serve.jobs.request import MAX_SEED, JobRequest, checked_integrations, file_error, method_of
 from serve.storage.ids import new_id
 from serve.storage.tables import Job, Model
-from serve.transport.errors import ApiError
+from serve.transport.errors import ApiError, invalid_value
 from serve.transport.metadata import checked_metadata, set_pairs
 
 REPEATED_WITHIN_S = 60
@@ -47,6 +47,8 @@ def create_job(session: Session, project: str, request: JobRequest, settings: Ap
         return made
     method, metadata = method_of(request), checked_metadata(request.metadata)
     integrations = checked_integrations(request.integrations)
+    if request.local and (request.local.r or 0) > settings.max_lora_rank:
+        raise invalid_value("local.r", f"adapters of rank {settings.max_lora_rank} at most are served here")
     start = starting_point(session, project, request.model, settings)
     for field in ("training_file", "validation_file"):
         _require_file(session, project, field, getattr(request, field))

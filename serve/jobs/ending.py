@@ -15,7 +15,7 @@ from serve.jobs.happenings import tell
 from serve.jobs.leases import held_job
 from serve.jobs.model_names import model_name
 from serve.jobs.progress import add_checkpoint_row, add_model
-from serve.jobs.recipe_file import gate_of, run_folder
+from serve.jobs.recipe_file import gate_of, run_folder, weights_folder
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
 from serve.storage.tables import Checkpoint, Event, File, Job, Model
@@ -61,7 +61,7 @@ def succeed(settings: ApiSettings, database: Database, files: FileStore, job_id:
         _keep_last_checkpoints(session, job_id)
         if _is_refused(settings, session, job):
             return
-        _add_tuned_model(session, job, folder)
+        _add_tuned_model(session, job, weights_folder(settings, job), folder / "adapter")
         job.status, job.finished_at = "succeeded", int(time.time())
         tell(session, job_id, "model", f"New fine-tuned model created: {job.fine_tuned_model}", data={})
         tell(session, job_id, "succeeded", "The job has successfully completed", data={})
@@ -87,9 +87,9 @@ def _set_failed(session: Session, job: Job, failure: Failure) -> None:
     tell(session, job.id, "failed", failure.message, level="error", data={})
 
 
-def _add_tuned_model(session: Session, job: Job, folder: Path) -> None:
+def _add_tuned_model(session: Session, job: Job, base: Path, adapter: Path) -> None:
     job.fine_tuned_model = model_name(job)
-    add_model(session, job, job.fine_tuned_model, folder / "base", folder / "adapter")
+    add_model(session, job, job.fine_tuned_model, base, adapter)
     add_checkpoint_row(session, job, job.step, job.fine_tuned_model)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from data.whole_file import write_whole
 from serve.api_settings import ApiSettings
-from serve.jobs.base_folder import base_recipe
+from serve.jobs.base_folder import base_folder, base_recipe
 from serve.storage.tables import Job
 
 BASE_RATE = 2e-4
@@ -18,6 +18,12 @@ KEPT_CHECKPOINTS = 3
 
 def run_folder(settings: ApiSettings, job_id: str) -> Path:
     return settings.runs / job_id
+
+
+def weights_folder(settings: ApiSettings, job: Job) -> Path:
+    """The weights that the job's adapters belong to: the base's, which one server holds for all of its tuned models,
+    unless the training went on from a tuned model."""
+    return run_folder(settings, job.id) / "base" if job.start_from else base_folder(settings, job.base_model)
 
 
 def wants_evaluation(settings: ApiSettings, job: Job) -> bool:

@@ -19,7 +19,7 @@ from serve.jobs.happenings import tell
 from serve.jobs.leases import LostError, held_job, release, renew
 from serve.jobs.leftovers import MARK, end_processes
 from serve.jobs.progress import Progress
-from serve.jobs.recipe_file import run_folder, wants_evaluation, write_recipe
+from serve.jobs.recipe_file import run_folder, wants_evaluation, weights_folder, write_recipe
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
 from serve.storage.tables import Job, Model
@@ -128,7 +128,7 @@ class Training:
             with self.database.write() as session:
                 job = held_job(session, self.job.id, self.worker)
                 self.progress.tell_steps(session, job, logs)
-                self.progress.tell_checkpoints(session, job, self.folder / "base")
+                self.progress.tell_checkpoints(session, job, weights_folder(self.settings, job))
             return renew(self.database, self.job.id, self.worker, self.settings.lease_s) == "running"
         except SQLAlchemyError as error:  # the database is away for a while: the training need not care
             logger.error("the database cannot be reached", extra={"reason": " ".join(str(error).split())[:300]})

@@ -1,13 +1,20 @@
 """The application: routes, error bodies, and the gate before them."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import generate_latest
 from sqlalchemy import func, select
 
 from serve.api_settings import ApiSettings
+from serve.chat.asking import Chat
+from serve.chat.capture import Capture
+from serve.chat.routes import router as chat
 from serve.files.routes import router as files
 from serve.jobs.routes import router as jobs
+from serve.models.routes import router as models
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
 from serve.storage.tables import Job
@@ -24,15 +31,24 @@ STATUSES = ("validating_files", "queued", "running", "paused", "succeeded", "fai
 def create_app(settings: ApiSettings, database: Database) -> FastAPI:
     """Raises UserError when the settings cannot be met."""
     measures = Measures()
-    app = FastAPI(title="calltune", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app = FastAPI(title="calltune", docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=_lifespan)
+    Capture(settings.capture)  # refuse a wrong redactor now
     app.state.context = Context(settings, database, FileStore(settings.files_url), measures)
     add_error_handlers(app)
-    for router in (files, jobs, unsupported):
+    for router in (files, jobs, models, chat, unsupported):
         app.include_router(router)
     _add_operations(app)
     limits = Limits(settings.max_body_bytes, settings.max_file_bytes, settings.receive_timeout_s)
     app.add_middleware(Gate, keys=KeyRing(database), limits=limits, measures=measures)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    context: Context = app.state.context
+    app.state.chat = Chat(context.settings, context.database, context.measures)
+    yield
+    await app.state.chat.close()
 
 
 def _add_operations(app: FastAPI) -> None:

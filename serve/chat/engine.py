@@ -1,0 +1,91 @@
+"""One vLLM process that serves a base model, and tuned models of it as adapters that are loaded while it runs."""
+
+import asyncio
+import os
+import secrets
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from serve.server_process import ServerProcess
+from serve.settings import ServeSection, with_overrides
+from serve.vllm_process import plan_vllm
+
+MARK = "CALLTUNE_ENGINE_OF"
+"""In the environment of every vLLM: the process that started it."""
+
+
+class Engine:
+    """A running vLLM. `base_url` and `headers` are what a request to it needs."""
+
+    def __init__(self, base_url: str, api_key: str, process: ServerProcess | None = None) -> None:
+        self.base_url, self.process = base_url.rstrip("/"), process
+        self.headers = {"Authorization": f"Bearer {api_key}"}
+        self.num_open = 0
+        """Requests that it is answering."""
+        self.last_used = 0.0
+        self._adapters: set[str] = set()
+        self._loading = asyncio.Lock()
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process is None or self.process.is_running
+
+    async def load(self, http: aiohttp.ClientSession, name: str, adapter: str) -> None:
+        """Make the adapter known under the model's name. Raises OSError when vLLM refuses it."""
+        async with self._loading:
+            if name in self._adapters:
+                return
+            body = {"lora_name": name, "lora_path": adapter}
+            async with http.post(f"{self.base_url}/load_lora_adapter", json=body, headers=self.headers) as answer:
+                text = await answer.text()
+                # Another API process may have loaded it into an engine that both use.
+                if answer.status != 200 and "already" not in text:
+                    raise OSError(f"vLLM does not load the adapter of {name}: {text[:300]}")
+            self._adapters.add(name)
+
+    async def unload(self, http: aiohttp.ClientSession, name: str) -> None:
+        async with self._loading:
+            if name in self._adapters:
+                body = {"lora_name": name}
+                async with http.post(f"{self.base_url}/unload_lora_adapter", json=body, headers=self.headers):
+                    self._adapters.discard(name)
+
+
+def start_engine(
+    folder: Path, name: str, section: ServeSection, *, lora_rank: int, max_loras: int, devices: str | None
+) -> Engine:  # fmt: skip
+    """Blocks until it answers, which takes a minute. Raises UserError and ServerError."""
+    key = secrets.token_urlsafe(16)  # only this process shall come in
+    plan = plan_vllm(folder, with_overrides(section, {"port": 0, "host": "127.0.0.1", "api_key": key}))
+    at = plan.command.index("--served-model-name") + 1
+    # The first name is the one that vLLM writes into its answers: the one that clients asked for.
+    command = [
+        *plan.command[:at], name, *plan.command[at:], "--enable-lora", "--max-lora-rank", str(lora_rank),
+        "--max-loras", str(max_loras),
+    ]  # fmt: skip
+    env = plan.env | {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", MARK: str(os.getpid())}
+    env |= {"CUDA_VISIBLE_DEVICES": devices} if devices is not None else {}
+    process = ServerProcess(
+        command, plan.url, folder.parent / "logs" / f"vllm-{plan.port}.log", env=env, title=f"vLLM for {name}",
+        startup_timeout_s=section.startup_timeout_s,
+    )  # fmt: skip
+    process.__enter__()
+    return Engine(f"{plan.url}/v1", key, process)
+
+
+def end_orphans() -> int:
+    """End every vLLM whose API was killed; how many there were."""
+    owners = [(process, _owner(process)) for process in psutil.process_iter()]
+    orphans = [process for process, owner in owners if owner and not psutil.pid_exists(owner)]
+    for process in orphans:
+        process.kill()
+    return len(orphans)
+
+
+def _owner(process: psutil.Process) -> int | None:
+    try:
+        return int(process.environ().get(MARK, 0)) or None
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError, ValueError):
+        return None
