@@ -4,9 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import generate_latest
-from sqlalchemy import func, select
 
 from serve.api_settings import ApiSettings
 from serve.chat.asking import Chat
@@ -17,15 +14,13 @@ from serve.jobs.routes import router as jobs
 from serve.models.routes import router as models
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
-from serve.storage.tables import Job
 from serve.transport.access import KeyRing
 from serve.transport.context import Context
 from serve.transport.errors import add_error_handlers
 from serve.transport.gate import Gate, Limits
 from serve.transport.measures import Measures
+from serve.transport.operations import router as operations
 from serve.transport.unsupported import router as unsupported
-
-STATUSES = ("validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled")
 
 
 def create_app(settings: ApiSettings, database: Database) -> FastAPI:
@@ -35,9 +30,8 @@ def create_app(settings: ApiSettings, database: Database) -> FastAPI:
     Capture(settings.capture)  # refuse a wrong redactor now
     app.state.context = Context(settings, database, FileStore(settings.files_url), measures)
     add_error_handlers(app)
-    for router in (files, jobs, models, chat, unsupported):
+    for router in (files, jobs, models, chat, operations, unsupported):
         app.include_router(router)
-    _add_operations(app)
     limits = Limits(settings.max_body_bytes, settings.max_file_bytes, settings.receive_timeout_s)
     app.add_middleware(Gate, keys=KeyRing(database), limits=limits, measures=measures)
     return app
@@ -49,22 +43,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.chat = Chat(context.settings, context.database, context.measures)
     yield
     await app.state.chat.close()
-
-
-def _add_operations(app: FastAPI) -> None:
-    context: Context = app.state.context
-
-    @app.get("/health")
-    def health() -> JSONResponse:
-        """200 while the database answers."""
-        with context.database.read() as session:
-            session.execute(select(1))
-        return JSONResponse({"status": "ok"})
-
-    @app.get("/metrics", response_class=PlainTextResponse)
-    def metrics() -> PlainTextResponse:
-        with context.database.read() as session:
-            counts = dict(session.execute(select(Job.status, func.count()).group_by(Job.status)).tuples().all())
-        for status in STATUSES:
-            context.measures.jobs.labels(status).set(counts.get(status, 0))
-        return PlainTextResponse(generate_latest(context.measures.registry).decode())

@@ -44,8 +44,12 @@ class ApiServer(NamedTuple):
         return OpenAI(base_url=self.base_url, api_key=key, **{"max_retries": 0, "timeout": 60, **options})
 
 
-def write_settings(folder: Path, model: Path, **settings: Any) -> Path:
-    """Settings with one base, whose recipe trains the model in `model`."""
+def write_settings(folder: Path, model: Path | None = None, **settings: Any) -> Path:
+    """Settings with one base, whose recipe trains the model in `model`; without one, its folder holds no weights."""
+    if model is None:
+        model = folder / "no-weights"
+        model.mkdir()
+        (model / "calltune.json").write_text("{}")
     recipe = folder / "tiny.yaml"
     recipe.write_text(
         f"name: tiny\nmodel: {{path: {model}}}\ntemplate: chatml\ndata: {{}}\n"

@@ -1,7 +1,6 @@
 """API keys: who is let in, what each sees, how often it may ask."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import openai
@@ -13,9 +12,9 @@ from tests.serve.api_server import BASE, ApiServer, api_server, upload, write_se
 
 
 @pytest.fixture(scope="module")
-def locked(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ApiServer, dict[str, str]]]:
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ApiServer, dict[str, str]]]:
     """An API with keys of two projects."""
-    settings_file = write_settings(tmp_path_factory.mktemp("locked"), smollm2)
+    settings_file = write_settings(tmp_path_factory.mktemp("locked"))
     database = Database(f"sqlite:///{settings_file.parent / 'storage' / 'api.db'}")
     keys = {name: new_key(database, name, name, None) for name in ("red", "blue")}
     keys["slow"] = new_key(database, "slow", "red", 2)

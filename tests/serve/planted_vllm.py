@@ -1,0 +1,92 @@
+"""An OpenAI-compatible chat server whose answers are planted: what a client must get is known byte for byte.
+
+    python -m tests.serve.planted_vllm PORT
+
+The last user message says what comes: "call" a tool call, "fail" HTTP 400 as vLLM words it, "break" a connection that
+ends in the middle, "slow" a stream that waits a second before its end, "tokens N" a stream of N tokens; else text.
+"""
+
+import asyncio
+import json
+import sys
+import uuid
+from typing import Any
+
+from aiohttp import web
+
+ARGUMENTS = '{"city": "Graz \\u00fc"}'
+CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": ARGUMENTS}}
+TEXT = "It is 22 °C in Graz.\u2028 🙂"
+USAGE = {"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16}
+
+
+def completion(body: dict[str, Any], message: dict[str, Any], reason: str) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{uuid.uuid4().hex}", "object": "chat.completion", "created": 1795300000,
+        "model": body["model"], "usage": USAGE, "kept_key": [1, {"a": None}],
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}],
+    }  # fmt: skip
+
+
+def chunks(body: dict[str, Any], wish: str) -> list[dict[str, Any]]:
+    if wish == "call":
+        function = {"name": "get_weather", "arguments": ""}
+        deltas: list[dict[str, Any]] = [
+            {"role": "assistant", "content": None},
+            {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]},
+        ]
+        deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": letter}}]} for letter in ARGUMENTS]
+    elif wish.startswith("tokens"):
+        deltas = [{"role": "assistant", "content": ""}, *({"content": f" {n}"} for n in range(int(wish.split()[1])))]
+    else:
+        deltas = [{"role": "assistant", "content": ""}, *({"content": letter} for letter in TEXT)]
+    head = {
+        "id": f"chatcmpl-{uuid.uuid4().hex}", "object": "chat.completion.chunk", "created": 1795300000,
+        "model": body["model"],
+    }  # fmt: skip
+    reason = "tool_calls" if wish == "call" else "stop"
+    told = [head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    told.append(head | {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+    return [*told, head | {"choices": [], "usage": USAGE}]
+
+
+async def chat(request: web.Request) -> web.StreamResponse:
+    body = await request.json()
+    request.app["asked"].append({"body": body, "authorization": request.headers.get("authorization")})
+    wish = str(body["messages"][-1].get("content"))
+    if wish == "fail":
+        error = {"message": "max_tokens is too large", "type": "BadRequestError", "param": "max_tokens", "code": 400}
+        return web.json_response({"error": error}, status=400)
+    if not body.get("stream"):
+        message = {"role": "assistant", "content": None, "tool_calls": [CALL]} if wish == "call" else None
+        message = message or {"role": "assistant", "content": TEXT, "refusal": None}
+        text = json.dumps(completion(body, message, "tool_calls" if wish == "call" else "stop"), ensure_ascii=False)
+        return web.Response(text=text, content_type="application/json")
+    answer = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
+    await answer.prepare(request)
+    for number, chunk in enumerate(chunks(body, wish)):
+        if wish == "break" and number == 3:
+            assert request.transport
+            request.transport.abort()
+            return answer
+        await answer.write(f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode())
+        await asyncio.sleep(request.app["pause_s"] if wish.startswith("tokens") else 0)
+    await asyncio.sleep(1 if wish == "slow" else 0)
+    await answer.write(b"data: [DONE]\n\n")
+    return answer
+
+
+async def asked(request: web.Request) -> web.Response:
+    """What was asked last."""
+    return web.json_response(request.app["asked"][-1])
+
+
+def make_app(pause_s: float = 0.002) -> web.Application:
+    app = web.Application()
+    app["asked"], app["pause_s"] = [], pause_s
+    app.add_routes([web.post("/v1/chat/completions", chat), web.get("/asked", asked)])
+    return app
+
+
+if __name__ == "__main__":
+    web.run_app(make_app(), host="127.0.0.1", port=int(sys.argv[1]), print=None)
