@@ -20,6 +20,7 @@ from serve.settings import ServeSection
 from serve.transport.errors import ApiError
 
 logger = logging.getLogger("calltune.api")
+ROOM_LOOK_S = 0.2
 
 
 class Target(NamedTuple):
@@ -37,7 +38,7 @@ class Engines:
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
         self._running: dict[str, Engine] = {}
-        self._changed = asyncio.Condition()
+        self._room = asyncio.Lock()
         self._starting: dict[str, asyncio.Lock] = {}
         for base, url in settings.engines.items():
             self._running[base] = Engine(url, "none")
@@ -48,7 +49,7 @@ class Engines:
         """An engine that serves the target, for the time of one request. Raises ApiError when there is none."""
         key = target.base or target.base_model
         engine = await self._engine(key, target)
-        engine.num_open += 1
+        engine.num_open += 1  # with no await before it, so that nobody stops the engine in between
         engine.last_used = time.monotonic()
         try:
             if target.adapter:
@@ -56,8 +57,6 @@ class Engines:
             yield engine
         finally:
             engine.num_open -= 1
-            async with self._changed:
-                self._changed.notify_all()
 
     async def unload(self, name: str, http: aiohttp.ClientSession) -> None:
         for engine in self._running.values():
@@ -75,8 +74,9 @@ class Engines:
                 await self._stop(key)
                 engine = None
             if engine is None:
-                await self._make_room()
-                engine = self._running[key] = await self._start(target)
+                async with self._room:  # two that start at once would both take the last place
+                    await self._make_room()
+                    engine = self._running[key] = await self._start(target)
             return engine
 
     async def _start(self, target: Target) -> Engine:
@@ -98,15 +98,13 @@ class Engines:
 
     async def _make_room(self) -> None:
         """Stop the engine that was not used for longest; wait while all are answering."""
-        async with self._changed:
-            while len(own := {key: each for key, each in self._running.items() if each.process}) >= (
-                self.settings.max_engines
-            ):
-                idle = [key for key, engine in own.items() if not engine.num_open]
-                if idle:
-                    await self._stop(min(idle, key=lambda key: own[key].last_used))
-                else:
-                    await self._changed.wait()
+        while len(own := {key: each for key, each in self._running.items() if each.process}) >= (
+            self.settings.max_engines
+        ):
+            if idle := [key for key, engine in own.items() if not engine.num_open]:
+                await self._stop(min(idle, key=lambda key: own[key].last_used))
+            else:
+                await asyncio.sleep(ROOM_LOOK_S)
 
     async def _stop(self, key: str) -> None:
         engine = self._running.pop(key)

@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 
 FAKE_RUN = (sys.executable, str(ROOT / "tests" / "serve" / "fake_recipe_run.py"))
 BASE = "org/tiny"
-START_S = 90
+START_S = 300
 
 
 class ApiServer(NamedTuple):
@@ -41,7 +41,7 @@ class ApiServer(NamedTuple):
         return self.settings_file.with_suffix(".log").read_text()
 
     def client(self, key: str = "any", **options: Any) -> OpenAI:
-        return OpenAI(base_url=self.base_url, api_key=key, **{"max_retries": 0, "timeout": 60, **options})
+        return OpenAI(base_url=self.base_url, api_key=key, **{"max_retries": 0, "timeout": 200, **options})
 
 
 def write_settings(folder: Path, model: Path | None = None, **settings: Any) -> Path:

@@ -1,6 +1,6 @@
 """An OpenAI-compatible chat server whose answers are planted: what a client must get is known byte for byte.
 
-    python -m tests.serve.planted_vllm PORT
+    python -m tests.serve.planted_vllm PORT [SECONDS_BETWEEN_TOKENS]
 
 The last user message says what comes: "call" a tool call, "fail" HTTP 400 as vLLM words it, "break" a connection that
 ends in the middle, "slow" a stream that waits a second before its end, "tokens N" a stream of N tokens; else text.
@@ -81,7 +81,7 @@ async def asked(request: web.Request) -> web.Response:
     return web.json_response(request.app["asked"][-1])
 
 
-def make_app(pause_s: float = 0.002) -> web.Application:
+def make_app(pause_s: float) -> web.Application:
     app = web.Application()
     app["asked"], app["pause_s"] = [], pause_s
     app.add_routes([web.post("/v1/chat/completions", chat), web.get("/asked", asked)])
@@ -89,4 +89,5 @@ def make_app(pause_s: float = 0.002) -> web.Application:
 
 
 if __name__ == "__main__":
-    web.run_app(make_app(), host="127.0.0.1", port=int(sys.argv[1]), print=None)
+    pause_s = float(sys.argv[2]) if len(sys.argv) > 2 else 0.002
+    web.run_app(make_app(pause_s), host="127.0.0.1", port=int(sys.argv[1]), print=None)

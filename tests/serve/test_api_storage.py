@@ -1,0 +1,175 @@
+"""The same jobs on SQLite and PostgreSQL; several API processes and workers on one database; kills at any moment."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+from openai import OpenAI
+
+from serve.jobs.leases import claim
+from serve.jobs.worker_loop import WorkerLoop
+from serve.storage.database import Database
+from serve.storage.file_store import FileStore
+from serve.vllm_process import free_port
+from tests.serve.api_server import (
+    BASE,
+    FAKE_RUN,
+    ApiServer,
+    api_server,
+    ended,
+    running_worker,
+    start_server,
+    upload,
+    write_settings,
+)  # fmt: skip
+
+
+def as_nobody() -> list[str]:
+    """PostgreSQL refuses to run as root."""
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL made for these tests."""
+    if not (initdb := shutil.which("initdb")) or not (program := shutil.which("postgres")):
+        pytest.skip("PostgreSQL is not installed")
+    folder = Path("/tmp") / f"calltune-postgres-{os.getpid()}"
+    folder.mkdir()
+    port = free_port("127.0.0.1")
+    try:
+        if os.getuid() == 0:
+            os.chown(folder, 65534, 65534)
+        make = [*as_nobody(), initdb, "-D", str(folder / "data"), "-U", "calltune", "-A", "trust", "-N"]
+        subprocess.run(make, check=True, capture_output=True, cwd="/tmp")
+        serve = [*as_nobody(), program, "-D", str(folder / "data"), "-p", str(port), "-k", str(folder), "-F"]
+        with (tmp_path_factory.mktemp("postgres") / "log").open("wb") as log:
+            process = subprocess.Popen(serve, stdout=log, stderr=log, cwd="/tmp")
+        yield f"postgresql://calltune@127.0.0.1:{port}/postgres"
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def waiting_database(url: str) -> Database:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return Database(url)
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def settings_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Settings of an API on a fresh database of each kind."""
+    if request.param == "sqlite":
+        return write_settings(tmp_path)
+    url = request.getfixturevalue("postgres")
+    name = f"db_{random.randrange(10**9)}"
+    waiting_database(url).close()
+    psql = ["psql", url, "-c", f"create database {name}"]
+    subprocess.run(psql, check=True, capture_output=True)
+    return write_settings(tmp_path, database=url.removesuffix("postgres") + name)
+
+
+def test_two_apis_and_two_workers_share_one_database(settings_file: Path) -> None:
+    with api_server(settings_file, "--no-worker") as first, api_server(settings_file, "--no-worker") as second:
+        one, two = first.client(), second.client()
+        made = [client.fine_tuning.jobs.create(training_file=upload(one), model=BASE).id for client in (one, two) * 3]
+        settings = first.settings
+        settings.runs.mkdir(parents=True)
+        database, files = Database(settings.database_url), FileStore(settings.files_url)
+        workers = [WorkerLoop(settings, database, files, device, FAKE_RUN) for device in ("0", "1")]
+        threads = [threading.Thread(target=worker.run) for worker in workers]
+        for thread in threads:
+            thread.start()
+        ends = [ended(two, job_id, 120) for job_id in made]
+        for worker in workers:
+            worker.stopping.set()
+        for thread in threads:
+            thread.join(60)
+        assert [job.status for job in ends] == ["succeeded"] * 6
+        assert [job.id for job in one.fine_tuning.jobs.list(limit=2)] == made[::-1]
+        for job_id in made:
+            told = [event.message for event in one.fine_tuning.jobs.list_events(job_id)]
+            assert told.count("The job has successfully completed") == 1 and len(told) == len(set(told))
+        assert len([model for model in one.models.list() if model.id.startswith("ft:")]) == 6 * 3
+
+
+def test_a_job_is_claimed_by_one_worker_alone(settings_file: Path) -> None:
+    with api_server(settings_file, "--no-worker") as server:
+        client = server.client()
+        file_id = upload(client)
+        made = {client.fine_tuning.jobs.create(training_file=file_id, model=BASE).id for _ in range(20)}
+        database = Database(server.settings.database_url)
+        taken: list[str] = []
+
+        def take(name: str) -> None:
+            while (job := claim(database, name, ("validating_files",), 60)) is not None:
+                taken.append(job.id)
+
+        threads = [threading.Thread(target=take, args=(f"worker {n}",)) for n in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        # A look that finds only rows that others are just taking ends a thread early; nothing is taken twice.
+        while (job := claim(database, "last", ("validating_files",), 60)) is not None:
+            taken.append(job.id)
+        assert sorted(taken) == sorted(made)
+
+
+@pytest.mark.slow
+def test_kills_of_the_api_and_the_worker_lose_and_double_nothing(settings_file: Path) -> None:
+    random.seed(1)
+    server = start_server(settings_file, "--no-worker")
+    accepted: list[str] = []
+    try:
+        for _ in range(12):
+            kill = threading.Timer(random.uniform(0.2, 2.0), server.process.kill)
+            kill.start()
+            accepted += load(server)
+            kill.join()
+            server.process.wait()
+            server = start_server(settings_file, "--no-worker")
+        for _ in range(6):
+            with running_worker(server.settings, seconds=0.02):
+                time.sleep(random.uniform(0.5, 3.0))
+        client = server.client()
+        with running_worker(server.settings):
+            ends = [ended(client, job_id, 300) for job_id in accepted]
+        assert [job.status for job in ends] == ["succeeded"] * len(accepted)
+        listed = [job.id for job in client.fine_tuning.jobs.list(limit=100)]
+        # One more than was accepted, for each kill, may have been written down before its answer was lost.
+        assert set(accepted) <= set(listed) and len(listed) <= len(accepted) + 12
+        for job in ends:
+            told = [event.message for event in client.fine_tuning.jobs.list_events(job.id, limit=100)]
+            assert len(told) == len(set(told))
+            assert client.files.content(job.result_files[0]).read()
+    finally:
+        server.process.kill()
+
+
+def load(server: ApiServer) -> list[str]:
+    """Uploads and jobs until the server is gone; those that it said yes to."""
+    client: OpenAI = server.client(timeout=10)
+    accepted = []
+    try:
+        while len(accepted) < 3:
+            file_id = upload(client)
+            accepted.append(client.fine_tuning.jobs.create(training_file=file_id, model=BASE).id)
+    except openai.APIConnectionError:
+        pass
+    return accepted
