@@ -44,10 +44,10 @@ def renew(database: Database, job_id: str, worker: str, lease_s: float) -> str:
 
 
 def release(database: Database, job_id: str, worker: str) -> None:
-    """Called when nothing of the job runs here any more."""
+    """Called when nothing of the job runs here any more; the worker lives, so this was no attempt that failed."""
     with database.write() as session:
         freed = update(Job).where(Job.id == job_id, Job.worker == worker)
-        session.execute(freed.values(worker=None, lease_until=None))
+        session.execute(freed.values(worker=None, lease_until=None, attempts=Job.attempts - 1))
 
 
 def forget_own(database: Database, worker: str) -> list[str]:

@@ -18,10 +18,12 @@ from serve.jobs.training import RECIPE_RUN, Training
 from serve.jobs.validation import validate_job
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
+from serve.storage.housekeeping import tidy
 
 logger = logging.getLogger("calltune.worker")
 IDLE_S = 0.5
 DATABASE_AWAY_S = 2.0
+TIDY_S = 60.0
 TRAINABLE = ("queued", "running")
 
 
@@ -34,6 +36,7 @@ class WorkerLoop:
         self.program = program
         self.name = f"{socket.gethostname()}:{settings.storage.absolute()}:{device or 'cpu'}"
         self.stopping = threading.Event()
+        self._tidied_at = -TIDY_S
 
     def run(self) -> None:
         """Blocks. A second worker of the same device waits until the first one is gone."""
@@ -51,6 +54,9 @@ class WorkerLoop:
 
     def validate_one(self) -> bool:
         """False when no job waits for it."""
+        if time.monotonic() - self._tidied_at > TIDY_S:
+            tidy(self.database, self.files, self.settings.capture.retention_days)
+            self._tidied_at = time.monotonic()
         # A name of its own: while this one validates, the other half of the worker trains another job.
         job = claim(self.database, f"{self.name}:validator", ("validating_files",), self.settings.lease_s * 20)
         if job is not None:

@@ -34,7 +34,7 @@ def test_the_tutorials_script_runs_unchanged_and_its_model_calls_tools(tmp_path:
     (tmp_path / "storage" / "bases" / "org-tiny" / "base").unlink()  # the real one is made by the first job
     text = settings_file.read_text().replace(str(tmp_path / "tiny.yaml"), str(ROOT / "recipes" / "quickstart.yaml"))
     settings_file.write_text(text)
-    made = synthesize(48, 4, seed=7, level="basic")
+    made = synthesize(12, 4, seed=7, level="basic")
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps(row) + "\n" for row in made.train))
     row = next(row for row in made.test if any("tool_calls" in message for message in row["messages"]))
