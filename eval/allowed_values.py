@@ -13,7 +13,7 @@ Plain = Callable[[Any], Any]
 
 
 def nearest_value(allowed: Allowed, value: Any, plain: Plain) -> Any:
-    """Both sides are compared as `plain` makes them, and so is what is returned."""
+    """Both sides are compared as `plain` makes them, and so is what is returned. Something must be allowed."""
     wanted = plain(value)
     choices = _choices(allowed, value, plain)
     for choice in choices:
@@ -38,7 +38,7 @@ def _choices(allowed: Allowed, value: Any, plain: Plain) -> list[Any]:
         {
             key: nearest_value(choice, given_fields[key], plain) if key in given_fields else plain(first_value(choice))
             for key, choice in fields.items()
-            if key in given_fields or not choice.is_optional
+            if not (choice.must_be_absent or (choice.is_optional and key not in given_fields))
         }
         for fields in allowed.objects
     ]

@@ -65,7 +65,7 @@ class Comparer(NamedTuple):
         allowed, arguments = self._with_defaults(expected, given)
         scores: dict[str, ArgumentScore] = {}
         for key in [*allowed, *(key for key in arguments if key not in allowed)]:
-            if key not in allowed:
+            if key in arguments and (key not in allowed or allowed[key].must_be_absent):
                 scores[key] = ArgumentScore(outcome="extra", similarity=0)
             elif key in arguments:
                 scores[key] = self._argument(given.name, key, allowed[key], arguments[key])
@@ -78,7 +78,7 @@ class Comparer(NamedTuple):
         allowed, arguments = self._with_defaults(expected, given)
         wanted = {}
         for key, choice in allowed.items():
-            if key in arguments:
+            if key in arguments and not choice.must_be_absent:
                 wanted[key] = nearest_value(choice, arguments[key], self._plain(given.name, key))
             elif not choice.is_optional:
                 wanted[key] = first_value(choice)

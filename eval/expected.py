@@ -18,6 +18,10 @@ class Allowed(Record):
     is_optional: bool = False
     """It may be left out."""
 
+    @property
+    def must_be_absent(self) -> bool:
+        return not (self.values or self.objects or self.lists)
+
 
 class ExpectedCall(Record):
     name: str

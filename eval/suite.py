@@ -14,6 +14,7 @@ from data.conversation import calls_of, content_text
 from data.reading import NumberedRow, read_rows
 from data.row import Message
 from data.user_error import UserError
+from eval.bfcl import bfcl_items
 from eval.expected import ExpectedCall
 from eval.functional import check_environment
 from eval.item import Item as Item  # readers of a suite take it from here
@@ -41,8 +42,10 @@ def read_suite(paths: list[Path], settings: EvalSection) -> Suite:
     for path in paths:
         file = read_suite_file(path, settings)
         rows = [row for row_path in file.rows for row in _first(read_rows(row_path), file.limit)]
-        num_rows += len(rows)
-        own = [_with_options(item, file) for row in rows for item in row_items(row, file.environment)]
+        from_rows = [item for row in rows for item in row_items(row, file.environment)]
+        from_bfcl = [item for category in file.bfcl for item in bfcl_items(category, file.limit)]
+        num_rows += len(rows) + len(from_bfcl)
+        own = [_with_options(item, file) for item in [*from_rows, *from_bfcl]]
         check_comparison(file, own, where=str(path))
         items += [sample for item in own for sample in _samples(item, file, settings, path)]
     if not items:

@@ -18,9 +18,9 @@ Every key may be left out but `rows` or `bfcl`; the recipe's `eval` section or t
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Annotated, NamedTuple, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from data.row import JsonObject
 from data.settings import load_settings
@@ -34,7 +34,7 @@ _BFCL = "bfcl:"
 
 class _SuiteYaml(RequestOptions, Comparison):
     rows: list[Path] = []
-    bfcl: list[str] = []
+    bfcl: Annotated[list[str], BeforeValidator(lambda given: [given] if isinstance(given, str) else given)] = []
     environment: EnvironmentName | None = None
     limit: int | None = Field(default=None, ge=0)
     samples: int | None = Field(default=None, ge=1)
