@@ -1,0 +1,1 @@
+"""OpenAI's graders, for those who leave its evals: pure functions of an item and a sample."""
