@@ -1,4 +1,4 @@
-"""OpenAI's `string_check` and `text_similarity` graders (openai SDK, types/graders), run here on an item and a sample."""
+"""OpenAI's `string_check` and `text_similarity` graders (openai SDK, types/graders) on an item and a sample."""
 
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -88,5 +88,5 @@ def grade(grader: StringCheck | TextSimilarity, item: JsonObject, sample: JsonOb
 
 
 def sample_of(message: JsonObject) -> JsonObject:
-    """The `sample` of a chat completion's message: `output_text`, `output_tools`, and `output_json` where it is JSON."""
+    """The `sample` of a chat completion's message: `output_text` and `output_tools`."""
     return {"output_text": message.get("content") or "", "output_tools": message.get("tool_calls") or []}
