@@ -49,7 +49,6 @@ class Sampling(Record):
             seed=settings.seed,
             max_tokens=settings.max_tokens,
             tool_choice=settings.tool_choice,
-            stream=settings.stream,
             fuzzy_threshold=settings.fuzzy_threshold,
         )
 

@@ -42,7 +42,6 @@ class RequestOptions(Section):
     tool_choice: ToolChoice | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_tokens: int | None = Field(default=None, gt=0)
-    stream: bool | None = None
 
 
 class EvalSection(Section):
@@ -60,7 +59,6 @@ class EvalSection(Section):
     samples: int = Field(default=1, ge=1)
     """How often each item is asked, with seeds that follow each other; the report then tells pass^k."""
     max_tokens: int = Field(default=512, gt=0)
-    stream: bool = False
     max_retries: int = Field(default=3, ge=0)
     seed: int = 0
     fuzzy_threshold: float = Field(default=0.8, gt=0, le=1)

@@ -8,7 +8,6 @@
     temperature: 0.7
     samples: 5                                # each item five times: pass^k
     max_tokens: 256
-    stream: true
     normalise: {create_task.title: [case, whitespace], "*.due_date": [date]}
     free_text: [create_task.notes]            # scored apart from exact
     defaults: true                            # an argument left out has its schema's default
