@@ -20,7 +20,7 @@ from data.row import JsonObject
 from data.strict_json import load_json
 from data.user_error import UserError, run_program
 from data.whole_file import write_whole
-from eval.intervals import percent, wilson
+from eval.intervals import interval, percent, wilson
 
 
 def main() -> int:
@@ -83,9 +83,7 @@ def _report(by_grader: list[list[Grade]]) -> None:
         mean = sum(one.score for one in grades) / n
         not_graded = [one.why for one in grades if one.why]
         first = f"{len(not_graded)}: {not_graded[0]}" if not_graded else "0"
-        table.add_row(
-            grades[0].name, f"{percent(k / n)} of {n}", f"{percent(low)} to {percent(high)}", f"{mean:.3f}", first
-        )
+        table.add_row(grades[0].name, f"{percent(k / n)} of {n}", interval(low, high), f"{mean:.3f}", first)
     Console().print(table)
 
 

@@ -32,7 +32,7 @@ def test_every_grader_is_told_with_its_interval_and_written(tmp_path: Path) -> N
     rows = row("f", "Two tasks are open."), row("g", "No idea."), silent
     graded = program("eval.grade", *files(tmp_path, CRITERIA, *rows), "--out", tmp_path / "grades.json")
     assert graded.returncode == 1, graded.stderr
-    assert "33.3 % of 3" in graded.stdout and "66.7 % of 3" in graded.stdout
+    assert "33.3 % of 3" in graded.stdout and "66.6 % of 3" in graded.stdout
     grades = json.loads((tmp_path / "grades.json").read_text())["grades"]
     assert [[one["passed"] for one in of_row] for of_row in grades] == [[True, True], [False, False], [False, True]]
     assert grades[2][0]["why"].startswith("nothing at 0")
