@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from data.conversation import Call
 from data.row import JsonObject
 from eval.bfcl import CATEGORIES, bfcl_items, read_category
-from eval.comparison import Comparer
+from eval.comparison import Comparer, properties
 from eval.item import Item
 from eval.matching import BFCL_COMPARISON, match_calls
 from eval.normalisers import normalised
@@ -26,8 +26,8 @@ CALL_CATEGORIES = tuple(category for category in CATEGORIES if not category.ends
 EXPLANATIONS = {
     "whole number": "1.0 for an integer: in JSON, and for JSON Schema's `integer`, 1.0 is 1; there its type is wrong.",
     "unanswerable": (
-        "There no answer to the item counts as right: its answers name an argument that the schema lacks, leave out a "
-        "required one or are empty lists, or its Java source does not read back. Here it can be answered."
+        "There no answer counts as right, or none with an optional argument: the answers name an argument that the "
+        "schema lacks, leave out a required one or are empty lists, or Java source does not read back. Here any does."
     ),
     "pairing": (
         "Parallel calls are paired first come, first served there, which can give away the only fit of a later call: "
@@ -86,6 +86,9 @@ def _explanation(checker: Checker, item: Item, calls: list[Call], *, ours: bool,
     whole = [Call(call.name, _whole(call.arguments)) for call in calls]
     if checker.is_valid(whole):
         return "whole number"
+    in_schema = [Call(call.name, _in_schema(item, call)) for call in whole]
+    if in_schema != whole and checker.is_valid(in_schema):
+        return "unanswerable"
     as_written = [Call(call.name, _as_written(item, call)) for call in whole]
     if as_written != whole and checker.is_valid(as_written):
         return "other type"
@@ -99,6 +102,11 @@ def _whole(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _whole(inner) for key, inner in value.items()}
     return [_whole(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _in_schema(item: Item, call: Call) -> JsonObject:
+    known = properties(item.tools.get(call.name))
+    return {key: value for key, value in call.arguments.items() if key in known}
 
 
 def _as_written(item: Item, call: Call) -> JsonObject:
