@@ -20,6 +20,14 @@ class Changes(Record):
     lost: list[ChangedItem]
 
 
+class Since(Record):
+    """Since the last run of the same suite."""
+
+    created: str
+    model: str
+    changes: Changes
+
+
 def changes(old: Sequence[Result], new: Sequence[Result]) -> Changes:
     """Both runs are of one suite, in its order."""
     metrics = {name: compare(pairs) for name in METRICS if (pairs := pairs_of(new, old, name))}

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from data.user_error import UserError
 from data.whole_file import write_whole
+from eval.changes import Since
 from eval.endpoint import Endpoint
 from eval.paired import Paired, compare, pairs_of
 from eval.scores import Result, Scores, aggregate
@@ -85,6 +86,7 @@ class Evaluation(Record):
     candidate: ModelRun
     baseline: ModelRun | None = None
     gate: GateSection = GateSection()
+    since: Since | None = None
 
     @property
     def paired(self) -> Paired | None:

@@ -3,7 +3,7 @@
     python -m eval.gate runs/NAME/eval.json [--recipe recipes/NAME.yaml]
 
 Thresholds come from the recipe's `gate` section, else from those stored in eval.json. Writes verdict.json beside it
-(for another NAME.json, as the run's baseline.json, NAME-verdict.json).
+(for another NAME.json, as the run's baseline.json, NAME-verdict.json); --junit writes it for CI too.
 """
 
 import argparse
@@ -15,6 +15,8 @@ from rich.markup import escape
 from data.settings import load_settings
 from data.user_error import run_program
 from eval.evaluation import read_evaluation, write_json
+from eval.junit import write_junit
+from eval.model_card import write_model_card
 from eval.report import write_report
 from eval.settings import EvalRecipe
 from eval.verdict import EXIT_STATUS, Verdict, judge
@@ -31,7 +33,11 @@ def main() -> int:
     name = "verdict.json" if args.evaluation.name == "eval.json" else f"{args.evaluation.stem}-verdict.json"
     write_json(args.evaluation.with_name(name), verdict)
     if args.report:
-        write_report(args.report, evaluation, verdict)
+        write_report(args.report, evaluation, verdict, beside=args.evaluation)
+    if args.junit:
+        write_junit(args.junit, verdict)
+    if args.model_card:
+        write_model_card(args.model_card, evaluation, verdict)
     return EXIT_STATUS[verdict.outcome]
 
 
@@ -40,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("evaluation", type=Path, metavar="EVAL.JSON", help="what eval.run wrote")
     parser.add_argument("--recipe", type=Path, help="take the thresholds from this recipe's `gate` section")
     parser.add_argument("--report", type=Path, help="also write the HTML report with this verdict")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="also write the conditions as JUnit XML, for CI")
+    parser.add_argument("--model-card", type=Path, metavar="FILE", help="also write a model card in Markdown")
     return parser
 
 

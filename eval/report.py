@@ -1,12 +1,17 @@
 """One self-contained HTML page of an evaluation: no network, no script, made to be forwarded and printed."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from data.html_page import page_template
 from data.whole_file import write_whole
+from eval.breakdown import argument_rates, confusion
+from eval.cost import CURVE_HEIGHT, CURVE_WIDTH, break_even_curve
 from eval.evaluation import Evaluation, ModelRun
+from eval.history import read_history
 from eval.intervals import interval, percent
+from eval.latency_file import read_latency
 from eval.rates import NO_DATA
 from eval.scores import scored_metrics
 from eval.settings import Metric
@@ -15,6 +20,7 @@ from eval.verdict import Verdict
 
 MAX_FAILURES = 100
 MAX_FIXED = 5
+MAX_HISTORY = 10
 
 MEANING: dict[Metric, str] = {
     "tool_name": "the right tools were called",
@@ -32,18 +38,19 @@ MEANING: dict[Metric, str] = {
 _HEADLINES: tuple[Metric, ...] = ("exact", "valid_json", "should_not_call")
 
 
-def write_report(path: Path, evaluation: Evaluation, verdict: Verdict) -> None:
+def write_report(path: Path, evaluation: Evaluation, verdict: Verdict, beside: Path) -> None:
+    """`beside` is where eval.json stands: what other programs have written there is shown too."""
     # Half a surrogate pair in a model's text must not cost the report.
-    write_whole(path, render_report(evaluation, verdict), errors="replace")
+    write_whole(path, render_report(evaluation, verdict, beside), errors="replace")
 
 
-def render_report(evaluation: Evaluation, verdict: Verdict) -> str:
+def render_report(evaluation: Evaluation, verdict: Verdict, beside: Path) -> str:
     """Every text is escaped: what a model wrote may be HTML."""
     template = page_template(
         Path(__file__).with_name("report.html.jinja"),
-        {"percent": _percent, "interval": interval, "milliseconds": _milliseconds},
+        {"percent": _percent, "interval": interval, "milliseconds": _milliseconds, "points": _points},
     )
-    return template.render(_view(evaluation, verdict))
+    return template.render(_view(evaluation, verdict) | _found_beside(beside))
 
 
 def _view(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:
@@ -68,7 +75,42 @@ def _view(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:
         "fixed": fixed[:MAX_FIXED],
         "num_fixed": len(fixed),
         "no_data": NO_DATA,
+        "sentence": _sentence(evaluation, verdict),
+        "confusion": confusion(candidate.results),
+        "arguments": argument_rates(candidate.results),
+        "since": evaluation.since,
     }
+
+
+def _found_beside(path: Path) -> dict[str, Any]:
+    """What eval.latency, eval.waterfall and earlier runs have left; None where they have not run."""
+    latency, waterfall = path.with_name("latency.json"), path.with_name("waterfall.json")
+    found = read_latency(latency) if latency.is_file() else None
+    return {
+        "latency": found,
+        "curve": break_even_curve(found.prices, found.cost) if found and found.prices and found.cost else None,
+        "curve_width": CURVE_WIDTH,
+        "curve_height": CURVE_HEIGHT,
+        "waterfall": json.loads(waterfall.read_text()) if waterfall.is_file() else None,
+        "history": read_history(path)[-MAX_HISTORY:],
+    }
+
+
+def _sentence(evaluation: Evaluation, verdict: Verdict) -> str:
+    """Why, for who reads one line."""
+    exact = evaluation.candidate.scores.metrics["exact"]
+    if verdict.outcome != "PASS":
+        condition = next(one for one in verdict.conditions if one.outcome == verdict.outcome)
+        opening = "Not to be deployed" if verdict.outcome == "FAIL" else "Not proven yet"
+        return f"{opening}: {condition.name.replace('_', ' ')}: {condition.reason}."
+    if exact.rate is None or exact.low is None:
+        return "It may be deployed: every condition holds."
+    before = evaluation.baseline.scores.metrics["exact"].rate if evaluation.baseline else None
+    against = f", {percent(before)} before" if before is not None else ""
+    return (
+        f"It may be deployed: {percent(exact.rate)} of its calls are exactly right{against}; "
+        f"with 95 % confidence at least {percent(exact.low)}."
+    )
 
 
 def _fixed(candidate: ModelRun, baseline: ModelRun) -> list[Any]:
@@ -87,6 +129,11 @@ def _failure_words(candidate: ModelRun, baseline: ModelRun | None) -> list[tuple
 
 def _percent(share: float | None) -> str:
     return "not run" if share is None else percent(share)
+
+
+def _points(share: float) -> str:
+    """A difference of two rates."""
+    return f"{100 * share:+.1f}"
 
 
 def _milliseconds(value: float | None) -> str:

@@ -34,6 +34,7 @@ from eval.evaluation import (
     require_writable,
     write_json,
 )
+from eval.history import note_run, since_last_run
 from eval.report import write_report
 from eval.scores import aggregate, result
 from eval.settings import EvalRecipe, EvalSection
@@ -78,6 +79,7 @@ def main() -> None:
         baseline=runs[1] if args.baseline else baseline,
         gate=recipe.gate,
     )
+    evaluation = evaluation.model_copy(update={"since": since_last_run(args.out, evaluation)})
     _deliver(evaluation, args.out, args.report)
     if not any(run.scores.states.get("not_run") for run in runs):
         log_path(args.out).unlink()
@@ -140,6 +142,7 @@ def _score(endpoint: Endpoint, suite: Suite, api_key: str, settings: EvalSection
 
 def _deliver(evaluation: Evaluation, out: Path, report: Path | None) -> None:
     write_json(out, evaluation)
+    note_run(out, evaluation)
     console = Console()
     console.print(score_table(evaluation))
     num_not_run = evaluation.candidate.scores.states.get("not_run", 0)
@@ -150,7 +153,7 @@ def _deliver(evaluation: Evaluation, out: Path, report: Path | None) -> None:
         )
     console.print(f"wrote {out}", markup=False, soft_wrap=True)
     if report:
-        write_report(report, evaluation, judge(evaluation, evaluation.gate))
+        write_report(report, evaluation, judge(evaluation, evaluation.gate), beside=out)
         console.print(f"wrote {report}", markup=False, soft_wrap=True)
 
 
