@@ -19,9 +19,14 @@ class PreferenceRow(BaseModel):
 
     def with_output(self, output: list[Message]) -> Row:
         """The row that ends on one of the outputs; only that output is learned, whatever weights say."""
-        context = [
-            message.model_copy(update={"weight": 0 if message.role == "assistant" else None})
-            for message in self.input.messages
-        ]
         answer = [message.model_copy(update={"weight": None}) for message in output]
-        return self.input.model_copy(update={"messages": [*context, *answer]})
+        return self.input.model_copy(update={"messages": [*_as_context(self.input.messages), *answer]})
+
+    def rejected_as_context(self) -> Row:
+        """The row that ends on the worse answer and learns nothing."""
+        messages = [*self.input.messages, *self.non_preferred_output]
+        return self.input.model_copy(update={"messages": _as_context(messages)})
+
+
+def _as_context(messages: list[Message]) -> list[Message]:
+    return [message.model_copy(update={"weight": 0 if message.role == "assistant" else None}) for message in messages]

@@ -40,6 +40,11 @@ class RowStore(NamedTuple):
         return self.folder / "test.jsonl"
 
     @property
+    def pairs(self) -> Path:
+        """Preference rows of the model's own mistakes, where `data.pairs` was asked for them."""
+        return self.folder / "pairs.jsonl"
+
+    @property
     def dropped(self) -> Path:
         return self.folder / "dropped.jsonl"
 

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -39,13 +41,23 @@ class Pipeline:
 
     def steps(self) -> list[Step]:
         shape = ("model", "template", "data")
-        training = ("lora", "quantization", "sft", "share_prefix")
+        training = ("lora", "quantization", "sft", "share_prefix", "dpo", "preferences")
+        # Of a preference stage the base is the tuned model, so the baseline is what it was before.
+        pairs = Step("pairs", ("serve", "eval", "preferences"), ("rows",), ("rows/pairs.jsonl",), self.pairs)
+        asks_itself = self.recipe.dpo is not None and self.recipe.preferences.samples > 0
         return [
             Step("base", ("name", "model", "template"), (), ("base/calltune.json",), self.base),
             Step("rows", shape, ("base",), ("rows/train.jsonl", "rows/test.jsonl", "rows/key.sha256"), self.rows),
             Step("parity", (), ("rows",), ("parity.json",), self.parity),
             Step("baseline", ("serve", "eval"), ("rows",), ("baseline.json",), self.baseline),
-            Step("train", training, ("rows",), ("adapter/adapter_model.safetensors",), self.train),
+            *([pairs] if asks_itself else []),
+            Step(
+                "train",
+                training,
+                ("pairs" if asks_itself else "rows",),
+                ("adapter/adapter_model.safetensors",),
+                self.train,
+            ),
             Step("merge", ("name", "merge"), ("train",), ("merged/calltune.json",), self.merge),
             Step("score", ("serve", "eval"), ("merge", "baseline"), ("eval.json",), self.score),
             Step("gate", ("gate",), ("score",), ("verdict.json", "report.html"), self.gate),
@@ -66,13 +78,24 @@ class Pipeline:
     def baseline(self) -> None:
         self._serve_and_score("base", "--out", self.folder / "baseline.json")
 
+    def pairs(self) -> None:
+        """The tuned model's own mistakes on training rows, beside the rows' answers."""
+        wanted, rows, answers = self.recipe.preferences, self.folder / "rows", self.folder / "mistakes.json"
+        sampling = ["--temperature", str(wanted.temperature), "--samples", str(wanted.samples)]
+        with self._served("base") as address:
+            self._python(
+                "eval.run", rows / "train.jsonl", *address, "--recipe", self.file, *sampling, "--out", answers
+            )
+        self._python("data.pairs", answers, "--held-out", rows / "test.jsonl", "--out", rows / "pairs.jsonl")
+
     def train(self) -> None:
         config = "one-gpu.yaml" if torch.cuda.is_available() else "cpu.yaml"
         config_file = self.recipe.accelerate or ACCELERATE / config
         launch = ("-m", "accelerate.commands.launch", "--quiet", "--config_file", config_file)
         restart = ["--restart"] if self.restart else []
+        program = "train.sft" if self.recipe.dpo is None else "train.dpo"
         # accelerate's child is not ours: it has to end with accelerate, as accelerate does with us.
-        training = ending_with_us([sys.executable, "-m", "train.sft", str(self.file), *restart])
+        training = ending_with_us([sys.executable, "-m", program, str(self.file), *restart])
         env = {} if torch.cuda.is_available() else CPU_MALLOC
         self._run(*launch, "--no_python", *training, env=env)
 
@@ -88,12 +111,17 @@ class Pipeline:
         self._python("eval.gate", self.folder / "eval.json", "--recipe", self.file, "--report", report, ok=(0, 1, 3))
 
     def _serve_and_score(self, name: str, *options: str | Path) -> None:
-        section = with_overrides(self.recipe.serve, {"port": 0})  # beside whatever the user serves already
         suites = self.recipe.eval.suites or [self.folder / "rows" / "test.jsonl"]
+        with self._served(name) as address:
+            self._python("eval.run", *suites, *address, "--recipe", self.file, *options)
+
+    @contextmanager
+    def _served(self, name: str) -> Iterator[list[str]]:
+        """A model of the run, served: the options that lead `eval.run` to it."""
+        section = with_overrides(self.recipe.serve, {"port": 0})  # beside whatever the user serves already
         with VllmProcess(self.folder / name, section, self.folder / "logs" / f"{name}-vllm.log") as server:
             key = ["--api-key", section.api_key] if section.api_key else []
-            address = ["--base-url", server.base_url, "--model", server.model, *key]
-            self._python("eval.run", *suites, *address, "--recipe", self.file, *options)
+            yield ["--base-url", server.base_url, "--model", server.model, *key]
 
     def _python(self, module: str, *arguments: str | Path, ok: tuple[int, ...] = (0,)) -> None:
         self._run("-m", module, *arguments, ok=ok)

@@ -1,7 +1,8 @@
 """The whole job from one recipe: python -m recipes.run RECIPE [section.key=value ...] [--dry-run|--restart|--no-eval]
 
-base -> rows -> parity -> baseline -> train -> merge -> score -> gate, each in a process of its own. A step whose
-inputs have not changed is skipped; after a failure the same command goes on at the step that failed.
+base -> rows -> parity -> baseline -> train -> merge -> score -> gate, each in a process of its own; with a `dpo`
+section (a preference stage on a tuned model) `pairs` comes before `train`. A step whose inputs have not changed is
+skipped; after a failure the same command goes on at the step that failed.
 Exit status: 0 PASS, 1 FAIL (or a step failed), 2 a fault of the recipe or the data, 3 NEED MORE DATA.
 """
 
@@ -24,7 +25,7 @@ from recipes.pipeline import Pipeline, StepError
 from recipes.recipe import Recipe
 from recipes.steps import Ledger, Step
 from serve.server_process import ServerError
-from train.arguments import lora_config, quantization_config, sft_config
+from train.arguments import dpo_config, lora_config, quantization_config, sft_config
 
 console = Console()
 EVALUATION = ("baseline", "score", "gate")
@@ -42,7 +43,7 @@ def main() -> int:
     recipe = load_settings(args.recipe, args.overrides, Recipe)
     for override in args.overrides:
         console.print(f"overridden: {override}", highlight=False)
-    lora_config(recipe), sft_config(recipe), quantization_config(recipe)  # refuse a wrong key now, not after an hour
+    require_known_keys(recipe)
     pipeline, ledger = Pipeline(recipe, restart=args.restart), Ledger(recipe)
     if args.dry_run:
         for step in pipeline.steps():
@@ -57,6 +58,13 @@ def main() -> int:
     outcome = json.loads((recipe.folder / "verdict.json").read_text())["outcome"]
     console.print(f"report: {recipe.folder / 'report.html'}")
     return EXIT_STATUS[outcome]
+
+
+def require_known_keys(recipe: Recipe) -> None:
+    """Refuse a wrong key now, not after an hour."""
+    lora_config(recipe), sft_config(recipe), quantization_config(recipe)
+    if recipe.dpo is not None:
+        dpo_config(recipe)
 
 
 def run_steps(steps: list[Step], ledger: Ledger) -> None:

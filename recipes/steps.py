@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from data.reading import file_sha256
@@ -12,6 +13,7 @@ from data.whole_file import write_whole
 from eval.suite_file import files_of
 from recipes.recipe import Recipe
 from train.base_model import installed_versions
+from train.manifest import FILE_NAME as MANIFEST
 
 
 class Step(NamedTuple):
@@ -58,6 +60,10 @@ def _fixed_inputs(recipe: Recipe, step: Step) -> Any:
     """What the named sections do not show: the longest row, the template's and the data files' bytes, the packages."""
     files = recipe.data.files if "data" in step.sections else []
     files += files_of(recipe.eval.suites) if "eval" in step.sections else []
+    files += recipe.preferences.files if "preferences" in step.sections else []
+    tuned = Path(recipe.model.path) / MANIFEST  # of a preference stage: changes whenever the model is tuned anew
+    if "model" in step.sections and tuned.is_file():
+        files = [*files, tuned]
     return [
         load_template(recipe.template).sha256,
         recipe.max_length,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from data.user_error import UserError
 from train.examples import Examples
 from train.manifest import schema_hashes
+from train.preferences import PairExamples
 from train.settings import TrainRecipe
 
 FILE_NAME = "training.json"
@@ -24,7 +25,9 @@ class Training(NamedTuple):
     log: list[dict[str, Any]]
 
 
-def save_adapter(trainer: Any, recipe: TrainRecipe, key: str, examples: Examples, data_sha256: str) -> None:
+def save_adapter(
+    trainer: Any, recipe: TrainRecipe, key: str, examples: Examples | PairExamples, data_sha256: str
+) -> None:
     """Write runs/NAME/adapter whole or not at all."""
     folder = recipe.folder / "adapter"
     partial = folder.with_name("adapter.partial")

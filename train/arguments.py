@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from peft import LoraConfig
 from transformers import BitsAndBytesConfig
-from trl import SFTConfig
+from trl import DPOConfig, SFTConfig
 
 from data.settings import unknown_key_fix
 from data.user_error import UserError
@@ -25,6 +25,17 @@ SFT_DEFAULTS = {
     "average_tokens_across_devices": True,
     "seed": 7,
 }
+DPO_DEFAULTS = {
+    **SFT_DEFAULTS,
+    "learning_rate": 5e-6,  # TRL's 1e-6 is for full fine-tuning; 5e-6 is what the Zephyr QLoRA recipe takes
+    "beta": 0.1,  # Rafailov et al. 2023, section 6
+    # A good and a bad call differ in few tokens, and DPO alone then lowers the probability of both (Pal et al. 2024,
+    # "Smaug"). The likelihood of the good one is therefore a part of the loss, weight 1 (Pang et al. 2024, "Iterative
+    # Reasoning Preference Optimization").
+    "loss_type": ["sigmoid", "sft"],
+    "loss_weights": [1.0, 1.0],
+    "disable_dropout": True,
+}
 # Rows arrive as ids and labels: these would cut, repack or relabel them behind our back.
 REFUSED = {
     "assistant_only_loss": "labels come from data.render, on assistant turns alone",
@@ -36,6 +47,15 @@ REFUSED = {
     "output_dir": "the run folder is runs/NAME",
     "eos_token": "the end token is the template's",
     "max_steps_per_epoch": "use num_train_epochs or max_steps",
+}
+
+REFUSED_DPO = {
+    "max_length": "the longest row of a run is sft.max_length",
+    "truncation_mode": "pairs that are too long are dropped whole and counted",
+    "output_dir": "the run folder is runs/NAME",
+    "sync_ref_model": "the reference is the model without its adapter, which stays what it is",
+    "padding_free": "TRL 1.16 has it switched off",
+    "pad_token": "the base folder's tokenizer has one",
 }
 
 
@@ -50,13 +70,26 @@ def lora_config(recipe: TrainRecipe, token_indices: dict[str, list[int]] | None 
 def sft_config(recipe: TrainRecipe) -> SFTConfig:
     """TRL's arguments. `truncation` cannot happen: rows over max_length were dropped whole and counted before."""
     _require_known("sft", recipe.sft, SFTConfig)
-    for key, reason in REFUSED.items():
-        if recipe.sft.get(key):
-            raise UserError(f"sft.{key} cannot be set: {reason}", where="sft", fix=f"remove {key}")
+    _require_ours("sft", recipe.sft, REFUSED)
     config = {**SFT_DEFAULTS, "use_cpu": not torch.cuda.is_available(), **recipe.sft}
     config |= {"output_dir": str(recipe.folder / "checkpoints"), "max_length": recipe.max_length}
     config["shuffle_dataset"] = config.get("shuffle_dataset", True)
     return _build("sft", SFTConfig, config)
+
+
+def dpo_config(recipe: TrainRecipe) -> DPOConfig:
+    """TRL's arguments of the preference stage. Raises UserError for a recipe without a `dpo` section."""
+    if recipe.dpo is None:
+        raise UserError("the recipe has no `dpo` section", where="recipe", fix="add it, or run train.sft")
+    _require_known("dpo", recipe.dpo, DPOConfig)
+    _require_ours("dpo", recipe.dpo, REFUSED_DPO)
+    if recipe.share_prefix:
+        raise UserError("dpo knows no share_prefix", where="recipe", fix="set share_prefix=false")
+    config = {**DPO_DEFAULTS, "use_cpu": not torch.cuda.is_available(), **recipe.dpo}
+    if "loss_type" in recipe.dpo and "loss_weights" not in recipe.dpo:
+        del config["loss_weights"]  # those are of our losses
+    config |= {"output_dir": str(recipe.folder / "checkpoints"), "max_length": recipe.max_length}
+    return _build("dpo", DPOConfig, config)
 
 
 def quantization_config(recipe: TrainRecipe) -> BitsAndBytesConfig | None:
@@ -65,6 +98,12 @@ def quantization_config(recipe: TrainRecipe) -> BitsAndBytesConfig | None:
 
 def four_bit(section: QuantizationSection, compute_dtype: torch.dtype) -> BitsAndBytesConfig:
     return BitsAndBytesConfig(bnb_4bit_compute_dtype=compute_dtype, **section.model_dump())
+
+
+def _require_ours(section: str, values: dict[str, Any], refused: dict[str, str]) -> None:
+    for key, reason in refused.items():
+        if values.get(key):
+            raise UserError(f"{section}.{key} cannot be set: {reason}", where=section, fix=f"remove {key}")
 
 
 def _require_known(section: str, values: dict[str, Any], cls: Any) -> None:

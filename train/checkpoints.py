@@ -13,7 +13,7 @@ KEY_FILE = "recipe.sha256"
 
 def training_key(recipe: TrainRecipe, data_sha256: str) -> str:
     """Hash of everything that shapes the training: other settings may change without starting anew."""
-    sections = recipe.model_dump(mode="json", include={"model", "template", "lora", "quantization", "sft"})
+    sections = recipe.model_dump(mode="json", include={"model", "template", "lora", "quantization", "sft", "dpo"})
     return hashlib.sha256(json.dumps([sections, data_sha256], sort_keys=True).encode()).hexdigest()
 
 

@@ -38,6 +38,18 @@ class MergeSection(Section):
     are closer to the base but are not what was trained."""
 
 
+class PreferenceSection(Section):
+    """Pairs of a better and a worse answer, for the preference stage."""
+
+    files: list[Path] = []
+    """JSONL files of preference rows (`input`, `preferred_output`, `non_preferred_output`)."""
+    samples: int = Field(default=1, ge=0)
+    """`recipes.run` asks the model the run's training rows so often and pairs its wrong answers with the rows' own
+    (`data.pairs`); 0: `files` alone."""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """Of those answers. Above 0 for a model that makes too few mistakes to learn from."""
+
+
 class TrainRecipe(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
     """The run's folder under runs/ and the served name of the tuned model."""
@@ -50,6 +62,9 @@ class TrainRecipe(Section):
     quantization: QuantizationSection | None = None
     sft: dict[str, Any] = {}
     """trl.SFTConfig's own keys."""
+    dpo: dict[str, Any] | None = None
+    """trl.DPOConfig's own keys; with them the run is a preference stage, `train.dpo`, whose `model` is a tuned one."""
+    preferences: PreferenceSection = PreferenceSection()
     share_prefix: bool = False
     """Compute the common prefix of a batch's rows once (`train.shared_prefix`): same loss, fewer tokens."""
     merge: MergeSection = MergeSection()

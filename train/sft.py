@@ -12,20 +12,20 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from rich.console import Console
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 from trl import SFTTrainer
 
 from data.colour import coloured, legend
 from data.reading import file_sha256
-from data.row_store import RowStore, fill_row_store, rows_key
+from data.row_store import RowStore
 from data.settings import load_settings
 from data.template import load_template
 from data.user_error import run_program
 from train.adapter import save_adapter
 from train.arguments import lora_config, quantization_config, sft_config
-from train.base_model import build_base, require_base_of
 from train.checkpoints import resume_point, training_key
 from train.examples import Examples, load_examples
+from train.inputs import make_inputs
 from train.metrics import MetricsFile
 from train.settings import TrainRecipe
 from train.shared_prefix import ATTENTION, SharedPrefixCollator, SharedPrefixTrainer, require_one_process
@@ -80,19 +80,6 @@ def main() -> None:
     if trainer.accelerator.is_main_process:
         save_adapter(trainer, recipe, key, examples, data_sha256)
         console.print(f"adapter: {recipe.folder / 'adapter'}")
-
-
-def make_inputs(recipe: TrainRecipe, base: Path, store: RowStore) -> Any:
-    """The base model's folder and the rows, made where missing, refused where made from something else."""
-    template = load_template(recipe.template)
-    if not base.is_dir():
-        build_base(recipe, base)
-    require_base_of(recipe, base)
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    if not store.train.is_file():
-        fill_row_store(store, recipe.data, tokenizer, template, recipe.max_length)
-    store.require_made_with(rows_key(recipe.data, template, recipe.max_length))
-    return tokenizer
 
 
 def make_trainer(recipe: TrainRecipe, **options: Any) -> SFTTrainer:

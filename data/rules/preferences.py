@@ -58,7 +58,8 @@ def _output_faults(row: PreferenceRow) -> Iterator[Fault]:
     if any(len(getattr(row, key)) != 1 for key in OUTPUTS):
         return
     number, faults = len(row.input.messages) + 1, []
-    for key, whole in zip(OUTPUTS, (row.chosen(), row.rejected()), strict=True):
+    # A worse answer may well name a wrong tool or break the schema: that is its point.
+    for key, whole in zip(OUTPUTS, (row.chosen(), row.rejected_as_context()), strict=True):
         own = [fault for fault in row_faults(whole) if fault.message == number and fault.rule != "unanswered_call"]
         faults += [fault._replace(message=None, key=f"{key}[0].{fault.key}") for fault in own]
     yield from faults

@@ -12,7 +12,7 @@ from recipes.pipeline import Pipeline
 from recipes.recipe import Recipe
 from recipes.steps import Ledger
 from tests.conftest import ROOT
-from train.arguments import lora_config, quantization_config, sft_config
+from train.arguments import dpo_config, lora_config, quantization_config, sft_config
 
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 names = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -26,6 +26,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_every_recipe_resolves_to_the_classes_that_own_its_sections(path: Path) -> None:
     recipe = load_settings(path, [], Recipe)
     assert sft_config(recipe).max_length == recipe.max_length
+    assert recipe.dpo is None or dpo_config(recipe).max_length == recipe.max_length
     assert lora_config(recipe).r == 16
     assert (quantization_config(recipe) is not None) == ("qlora" in path.stem)
 
@@ -41,8 +42,9 @@ def test_every_recipe_is_short_and_starts_with_its_command(path: Path) -> None:
 def test_every_recipe_is_dry_run(path: Path, tmp_path: Path) -> None:
     done = run("-m", "recipes.run", path, f"runs={tmp_path}", "--dry-run")
     assert done.returncode == 0, done.stderr
-    steps = ["base", "rows", "parity", "baseline", "train", "merge", "score", "gate"]
-    assert done.stdout.splitlines()[-8:] == [f"to do: {step}" for step in steps]
+    pairs = ["pairs"] if "dpo" in path.stem else []
+    steps = ["base", "rows", "parity", "baseline", *pairs, "train", "merge", "score", "gate"]
+    assert done.stdout.splitlines()[-len(steps) :] == [f"to do: {step}" for step in steps]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -69,6 +71,9 @@ def test_the_8b_recipes_train_two_steps_on_a_tiny_llama3(name: str, tmp_path: Pa
         ("lora.rank=8", "unknown key 'lora.rank'"),
         ("sft.packing=true", "sft.packing cannot be set: rows are padded"),
         ("sft.assistant_only_loss=true", "labels come from data.render"),
+        ("dpo.bate=1", "unknown key 'dpo.bate' (fix: did you mean 'beta'?)"),
+        ("dpo.max_length=9", "dpo.max_length cannot be set: the longest row of a run is sft.max_length"),
+        ("dpo.beta=0.2", "dpo knows no share_prefix (fix: set share_prefix=false)"),
         ("serve.prot=1", "unknown key 'serve.prot' (fix: did you mean 'port'?)"),
         ("gate.thresholds.exact=1.5", "key 'gate.thresholds.exact'"),
         ("template=vicuna", "key 'template'"),
@@ -115,6 +120,26 @@ def test_a_step_is_skipped_until_something_it_reads_changes(tmp_path: Path) -> N
     assert open_steps(small_recipe(tmp_path, eval={"max_tokens": 9})) == ["baseline", "score", "gate"]
     (recipe.folder / "merged" / "calltune.json").unlink()
     assert open_steps(recipe) == ["merge"]
+
+
+def test_a_preference_stage_asks_the_model_only_where_it_shall(tmp_path: Path) -> None:
+    stage = {"share_prefix": False, "dpo": {"beta": 0.2}, "preferences": {"samples": 0, "files": []}}
+    assert "pairs" not in open_steps(small_recipe(tmp_path, **stage))
+    asking = small_recipe(tmp_path, **stage | {"preferences": {"samples": 2}})
+    ledger_with_all_done(asking)
+    assert open_steps(asking) == []
+    assert open_steps(asking.model_copy(update={"dpo": {"beta": 0.3}})) == ["train", "merge", "score", "gate"]
+
+
+def test_a_preference_stage_begins_anew_when_its_model_was_tuned_anew(tmp_path: Path) -> None:
+    tuned = tmp_path / "tuned"
+    tuned.mkdir()
+    (tuned / "calltune.json").write_text("{}")
+    recipe = small_recipe(tmp_path, share_prefix=False, dpo={}, model={"path": str(tuned)})
+    ledger_with_all_done(recipe)
+    assert open_steps(recipe) == []
+    (tuned / "calltune.json").write_text('{"adapter_sha256": "other"}')
+    assert open_steps(recipe)[0] == "base"
 
 
 def test_a_missing_data_file_is_named(tmp_path: Path) -> None:

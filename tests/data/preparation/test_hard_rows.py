@@ -90,4 +90,4 @@ def test_what_is_no_eval_json_is_told(text: str, expected: str, train: Path, tmp
     path.write_text(text)
     assert refusal(path, loaded(train)) == f"{path}: {expected} (fix: give what eval.run wrote)"
     gone = tmp_path / "gone.json"
-    assert refusal(gone, []) == f"{gone}: cannot be read: No such file or directory (fix: check data.hard.eval)"
+    assert refusal(gone, []) == f"{gone}: cannot be read: No such file or directory (fix: check the path)"
