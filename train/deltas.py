@@ -56,21 +56,31 @@ class AdapterDeltas:
         self.keys = {self._key_of(name) for name in self._names}
         """The base's weights that it changes."""
 
-    def of(self, key: str, weight: torch.Tensor) -> torch.Tensor:
-        """What to add to `weight`, the base's fp32 weight of this name; of its shape."""
+    def of(self, key: str, weight: torch.Tensor, rows: slice = slice(None)) -> torch.Tensor:
+        """What to add to `weight`, which is `rows` of the base's fp32 weight of this name; of its shape."""
         module = key.removesuffix(".weight")
         if f"{module}.lora_A.weight" in self._names:
-            down, up = (self._tensor(f"{module}.lora_{side}.weight") for side in "AB")
+            down, up = (self.tensor(f"{module}.lora_{side}.weight") for side in "AB")
             if down.dim() != 2:
                 raise UserError(f"{module}: LoRA on a convolution cannot be merged here", where=str(self.folder))
-            delta = up @ down * self._scaling(module, len(down))
-            return delta.T if self.config.fan_in_fan_out else delta
+            scaling = self._scaling(module, len(down))
+            return (down.T[rows] @ up.T if self.config.fan_in_fan_out else up[rows] @ down) * scaling
         if module + _TOKENS in self._names:
             delta = torch.zeros_like(weight)
-            rows = self._trained_rows(module)
-            delta[rows] = self._tensor(module + _TOKENS) - weight[rows]
+            start = rows.start or 0
+            for trained, values in zip(self._trained_rows(module), self.tensor(module + _TOKENS), strict=True):
+                if start <= trained < start + len(weight):
+                    delta[trained - start] = values - weight[trained - start]
             return delta
-        return self._tensor(key) - weight  # a module trained whole (modules_to_save)
+        return self.tensor(key)[rows] - weight  # a module trained whole (modules_to_save)
+
+    def shape(self, key: str, num_rows: int) -> tuple[int, ...]:
+        """Of the weight that it was trained beside; where it only knows some rows of that, as if it had `num_rows`."""
+        module = key.removesuffix(".weight")
+        if f"{module}.lora_A.weight" in self._names:
+            into, out = self._shape(f"{module}.lora_A.weight")[-1], self._shape(f"{module}.lora_B.weight")[0]
+            return (into, out) if self.config.fan_in_fan_out else (out, into)
+        return self._shape(key) if key in self._names else (num_rows, self._shape(module + _TOKENS)[-1])
 
     def _key_of(self, name: str) -> str:
         for ending in (".lora_A.weight", ".lora_B.weight", _TOKENS):
@@ -80,9 +90,13 @@ class AdapterDeltas:
             return name
         raise UserError(f"{name} cannot be merged into a weight", where=str(self.folder), fix="serve the adapter as is")
 
-    def _tensor(self, name: str) -> torch.Tensor:
+    def tensor(self, name: str) -> torch.Tensor:
+        """A tensor of the adapter by its module's name, in fp32."""
         tensor: torch.Tensor = self._file.get_tensor(self._names[name])
         return tensor.float()
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._file.get_slice(self._names[name]).get_shape())
 
     def _scaling(self, module: str, rank: int) -> float:
         alpha = self.config.alpha_pattern.get(
@@ -100,14 +114,17 @@ class AdapterDeltas:
 
 
 def combined_weight(
-    key: str, weight: torch.Tensor, adapters: list[AdapterDeltas], combination: Combination
+    key: str, weight: torch.Tensor, adapters: list[AdapterDeltas], combination: Combination, rows: slice = slice(None)
 ) -> torch.Tensor:
-    """`weight`, fp32, with what the adapters add to it: the sum in fp32."""
+    """`weight`, fp32 and `rows` of the whole, with what the adapters add to it: the sum in fp32.
+
+    Only `linear` can be asked for less than all rows.
+    """
     changing = [
         (adapter, share) for adapter, share in zip(adapters, combination.weights, strict=True) if key in adapter.keys
     ]
     if not changing:
         return weight
-    deltas = [adapter.of(key, weight) for adapter, _ in changing]
+    deltas = [adapter.of(key, weight, rows) for adapter, _ in changing]
     part = combination._replace(weights=[share for _, share in changing])
     return weight + part.of(key, deltas)

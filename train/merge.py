@@ -24,7 +24,7 @@ from train.adapter import Training, adapter_sha256, read_training
 from train.base_model import installed_versions
 from train.deltas import Combination, Method
 from train.manifest import read_manifest
-from train.merge_check import MergeCheck, compare, load_adapted, load_combined, load_model, trained_logits
+from train.merge_check import MergeCheck, adapted_model, compare, merged_model
 from train.merging import merge_shards
 from train.settings import MergeSection, QuantizationSection, TrainRecipe
 
@@ -71,11 +71,8 @@ def main() -> None:
 def merge_and_compare(job: Job, out: Path, rows: list[Rendered]) -> MergeCheck:
     """Write the merged model to `out`. Raises UserError when it is not what the adapter was."""
     merge_shards(job.base, job.adapters, out, job.combination, job.quantization)  # first: it refuses in a word
-    if len(job.adapters) == 1 and job.combination.weights == [1.0]:
-        expected = trained_logits(load_adapted(job.base, job.adapters[0], job.quantization), rows)
-    else:
-        expected = trained_logits(load_combined(job.base, job.adapters, job.combination, job.quantization), rows)
-    check = compare(expected, trained_logits(load_model(out), rows), len(rows), job.section)
+    expected = adapted_model(job.base, job.adapters, job.combination, job.quantization).trained_logits(rows)
+    check = compare(expected, merged_model(out).trained_logits(rows), len(rows), job.section)
     print(
         f"merged against adapter on {check.positions} trained positions of {check.rows} rows: largest logit difference "
         f"{check.max_logit_difference} (allowed {check.tolerance}), same first token {check.agreement:.2%}, "

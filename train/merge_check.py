@@ -1,32 +1,15 @@
 """Is the merged model the model that was trained? Logits and loss of both, on real rows."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import psutil
-import torch
-from peft import PeftModel
-from transformers import AutoModelForCausalLM
-
-from data.render import IGNORE, Rendered
 from data.user_error import UserError
-from train.arguments import four_bit
-from train.base_model import WEIGHTS
-from train.deltas import AdapterDeltas, Combination, combined_weight
-from train.four_bit import as_quantized, quantized_weights
+from train.deltas import AdapterDeltas, Combination
+from train.layered_model import LayeredModel, TrainedLogits
+from train.merging import MergedWeights
 from train.settings import MergeSection, QuantizationSection
 
-
-class TrainedLogits(NamedTuple):
-    logits: torch.Tensor
-    """[positions, vocabulary], fp32 on CPU: what predicts each trained token of the rows."""
-    labels: torch.Tensor
-    """[positions]"""
-
-    @property
-    def loss(self) -> float:
-        """Mean cross-entropy of a trained token, in nats."""
-        return torch.nn.functional.cross_entropy(self.logits, self.labels).item()
+ONE = Combination("linear", [1.0])
 
 
 class MergeCheck(NamedTuple):
@@ -78,44 +61,14 @@ def compare(expected: TrainedLogits, given: TrainedLogits, num_rows: int, sectio
     )
 
 
-def load_adapted(base: Path, adapter: Path, quantization: QuantizationSection | None = None) -> Any:
-    """Base and adapter as they were trained: with `quantization` on 4-bit weights."""
-    return PeftModel.from_pretrained(load_model(base, quantization), adapter).eval()
-
-
-@torch.no_grad()
-def load_combined(
+def adapted_model(
     base: Path, adapters: list[Path], combination: Combination, quantization: QuantizationSection | None = None
-) -> Any:
-    """The base with the adapters' combined deltas added, unrounded: no adapter layer computes a combination."""
-    model = load_model(base)
-    deltas = [AdapterDeltas(adapter) for adapter in adapters]
-    quantized = quantized_weights(base) if quantization else frozenset()
-    for key, weight in model.named_parameters():
-        values = as_quantized(weight, quantization) if quantization and key in quantized else weight.cpu()
-        weight.copy_(combined_weight(key, values.float(), deltas, combination))
-    return model
+) -> LayeredModel:
+    """The base with its adapter as trained: with `quantization` on 4-bit weights. One adapter is computed by PEFT's own
+    layers; no such layer computes a combination of several, whose sum with the weights is taken unrounded."""
+    weights = MergedWeights(base, adapters, combination, quantization)
+    return LayeredModel(weights, AdapterDeltas(adapters[0]) if combination == ONE else None)
 
 
-def load_model(folder: Path, quantization: QuantizationSection | None = None) -> Any:
-    """Computing in fp32, since bf16 arithmetic alone moves logits by more than a merge does (LOG.md, 2026-11-21); on
-    the GPU where that fits, else on the CPU. In bf16 only where neither holds the model in fp32."""
-    num_bytes = 2 * sum(file.stat().st_size for pattern in WEIGHTS for file in folder.glob(pattern))
-    on_gpu = torch.cuda.is_available() and torch.cuda.mem_get_info()[0] > 1.3 * num_bytes
-    dtype = torch.float32 if on_gpu or psutil.virtual_memory().available > 1.3 * num_bytes else torch.bfloat16
-    config = four_bit(quantization, dtype) if quantization else None
-    return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, device_map="cuda" if on_gpu else "cpu", quantization_config=config
-    ).eval()
-
-
-@torch.no_grad()
-def trained_logits(model: Any, rows: list[Rendered]) -> TrainedLogits:
-    logits, labels = [], []
-    for row in rows:
-        ids = torch.tensor([row.input_ids], device=model.device)
-        positions = [i for i, label in enumerate(row.labels) if label != IGNORE]
-        before = torch.tensor(positions, device=model.device) - 1
-        logits.append(model(input_ids=ids, logits_to_keep=before).logits[0].float().cpu())
-        labels += [row.labels[i] for i in positions]
-    return TrainedLogits(torch.cat(logits), torch.tensor(labels))
+def merged_model(folder: Path) -> LayeredModel:
+    return LayeredModel(MergedWeights(folder, [], ONE, None))

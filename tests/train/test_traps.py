@@ -7,11 +7,12 @@ import torch
 from peft import get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
+from data.render import IGNORE, Rendered
 from data.template import load_template
 from data.user_error import UserError
 from train.arguments import lora_config
 from train.deltas import Combination
-from train.merge_check import load_combined
+from train.merge_check import adapted_model
 from train.settings import TrainRecipe
 from train.shared_prefix import ATTENTION, SharedPrefixCollator, labelled_logits
 from train.traps import (
@@ -109,8 +110,9 @@ def test_trained_token_rows_get_gradients_from_our_loss_and_survive_the_merge(
     ids = torch.tensor([[5, end, 7]])
     expected = adapted(input_ids=ids).logits
     adapted.save_pretrained(tmp_path / "adapter")
-    combined = load_combined(tmp_path / "base", [tmp_path / "adapter"], Combination("linear", [1.0]))
-    torch.testing.assert_close(combined(input_ids=ids).logits, expected, atol=1e-4, rtol=1e-4)
+    layered = adapted_model(tmp_path / "base", [tmp_path / "adapter"], Combination("linear", [1.0]))
+    given = layered.trained_logits([Rendered("", ids[0].tolist(), [IGNORE, end, 7], [])])
+    torch.testing.assert_close(given.logits, expected[0, :-1], atol=1e-4, rtol=1e-4)
 
 
 def test_a_model_with_nothing_to_train_is_refused(smollm2: Path) -> None:
