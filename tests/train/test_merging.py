@@ -193,9 +193,7 @@ def test_what_cannot_be_merged_is_refused_in_words(base: Path, tmp_path: Path) -
         merge_shards(base, [adapter], tmp_path / "merged", SUM, None)
     wider = make_base(tmp_path / "wider", hidden_size=96)
     adapter = make_adapter(wider, tmp_path / "adapter-of-wider")
-    with pytest.raises(
-        UserError, match=r"down_proj\.weight as \[96, 128\], which is \[64, 128\]"
-    ):
+    with pytest.raises(UserError, match=r"down_proj\.weight as \[96, 128\], which is \[64, 128\]"):
         merge_shards(base, [adapter], tmp_path / "merged", SUM, None)
     assert not (tmp_path / "merged").exists()
 
