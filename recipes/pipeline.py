@@ -83,9 +83,7 @@ class Pipeline:
         wanted, rows, answers = self.recipe.preferences, self.folder / "rows", self.folder / "mistakes.json"
         sampling = ["--temperature", str(wanted.temperature), "--samples", str(wanted.samples)]
         with self._served("base") as address:
-            self._python(
-                "eval.run", rows / "train.jsonl", *address, "--recipe", self.file, *sampling, "--out", answers
-            )
+            self._python("eval.run", rows / "train.jsonl", *address, "--recipe", self.file, *sampling, "--out", answers)
         self._python("data.pairs", answers, "--held-out", rows / "test.jsonl", "--out", rows / "pairs.jsonl")
 
     def train(self) -> None:

@@ -83,8 +83,6 @@ def dpo_config(recipe: TrainRecipe) -> DPOConfig:
         raise UserError("the recipe has no `dpo` section", where="recipe", fix="add it, or run train.sft")
     _require_known("dpo", recipe.dpo, DPOConfig)
     _require_ours("dpo", recipe.dpo, REFUSED_DPO)
-    if recipe.share_prefix:
-        raise UserError("dpo knows no share_prefix", where="recipe", fix="set share_prefix=false")
     config = {**DPO_DEFAULTS, "use_cpu": not torch.cuda.is_available(), **recipe.dpo}
     if "loss_type" in recipe.dpo and "loss_weights" not in recipe.dpo:
         del config["loss_weights"]  # those are of our losses

@@ -73,7 +73,6 @@ def test_the_8b_recipes_train_two_steps_on_a_tiny_llama3(name: str, tmp_path: Pa
         ("sft.assistant_only_loss=true", "labels come from data.render"),
         ("dpo.bate=1", "unknown key 'dpo.bate' (fix: did you mean 'beta'?)"),
         ("dpo.max_length=9", "dpo.max_length cannot be set: the longest row of a run is sft.max_length"),
-        ("dpo.beta=0.2", "dpo knows no share_prefix (fix: set share_prefix=false)"),
         ("serve.prot=1", "unknown key 'serve.prot' (fix: did you mean 'port'?)"),
         ("gate.thresholds.exact=1.5", "key 'gate.thresholds.exact'"),
         ("template=vicuna", "key 'template'"),
@@ -123,7 +122,7 @@ def test_a_step_is_skipped_until_something_it_reads_changes(tmp_path: Path) -> N
 
 
 def test_a_preference_stage_asks_the_model_only_where_it_shall(tmp_path: Path) -> None:
-    stage = {"share_prefix": False, "dpo": {"beta": 0.2}, "preferences": {"samples": 0, "files": []}}
+    stage = {"dpo": {"beta": 0.2}, "preferences": {"samples": 0, "files": []}}
     assert "pairs" not in open_steps(small_recipe(tmp_path, **stage))
     asking = small_recipe(tmp_path, **stage | {"preferences": {"samples": 2}})
     ledger_with_all_done(asking)
@@ -135,7 +134,7 @@ def test_a_preference_stage_begins_anew_when_its_model_was_tuned_anew(tmp_path: 
     tuned = tmp_path / "tuned"
     tuned.mkdir()
     (tuned / "calltune.json").write_text("{}")
-    recipe = small_recipe(tmp_path, share_prefix=False, dpo={}, model={"path": str(tuned)})
+    recipe = small_recipe(tmp_path, dpo={}, model={"path": str(tuned)})
     ledger_with_all_done(recipe)
     assert open_steps(recipe) == []
     (tuned / "calltune.json").write_text('{"adapter_sha256": "other"}')
