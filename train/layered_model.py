@@ -15,7 +15,6 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from data.render import IGNORE, Rendered
 from train.deltas import AdapterDeltas
 from train.merging import MergedWeights
-from train.weight_files import row_blocks
 
 
 class TrainedLogits(NamedTuple):
@@ -67,12 +66,13 @@ class LayeredModel:
     def _embedded(self, input_ids: list[int]) -> torch.Tensor:
         """[1, tokens, hidden size]"""
         key, ids = f"{self._prefix}.embed_tokens.weight", torch.tensor(input_ids)
-        shape = self._weights.files.entry(key).shape
-        embedded = torch.empty(len(ids), shape[1])
-        for rows in row_blocks(shape):
-            inside = (ids >= rows.start) & (ids < rows.stop)
+        num_rows, width = self._weights.files.entry(key).shape
+        embedded = torch.empty(len(ids), width)
+        for rows in self._weights.blocks(key):
+            start, stop, _ = rows.indices(num_rows)
+            inside = (ids >= start) & (ids < stop)
             if inside.any():
-                embedded[inside] = self._weights.values(key, rows)[ids[inside] - rows.start]
+                embedded[inside] = self._weights.values(key, rows)[ids[inside] - start]
         return embedded.unsqueeze(0).to(self._device)
 
     def _calls(self, states: torch.Tensor) -> list[dict[str, Any]]:
@@ -107,6 +107,6 @@ class LayeredModel:
         """[positions, vocabulary] on CPU, some rows of the vocabulary at a time."""
         own, tied = "lm_head.weight", f"{self._prefix}.embed_tokens.weight"
         key = own if own in self._weights.files else tied
-        blocks = row_blocks(self._weights.files.entry(key).shape)
+        blocks = self._weights.blocks(key)
         parts = [(hidden @ self._weights.values(key, rows).to(self._device).T).cpu() for rows in blocks]
         return torch.cat(parts, dim=1)

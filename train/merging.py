@@ -67,6 +67,7 @@ def merge_shards(
     """
     weights = MergedWeights(base, adapters, combination, quantization)
     out.mkdir(parents=True)
+    num_bytes = 0
     for shard, entries in weights.files.shards.items():
         merged = {key: _merged_entry(entry) for key, entry in entries.items()}
         with ShardWriter(out / shard.name, merged) as file:
@@ -79,7 +80,8 @@ def merge_shards(
                         else weights.files.rows(key, rows)
                     )
                     file.write(part)
-    _copy_other_files(base, out, sum(file.stat().st_size for file in out.glob("*.safetensors")))
+        num_bytes += sum(entry.num_bytes for entry in merged.values())
+    _copy_other_files(base, out, num_bytes)
 
 
 def _merged_entry(entry: Entry) -> Entry:
