@@ -52,7 +52,8 @@ class LayeredModel:
     def trained_logits(self, rows: list[Rendered]) -> TrainedLogits:
         """Logits that predict each trained token of the rows, computed in fp32."""
         lengths = [len(row.input_ids) for row in rows]
-        hidden = list(self._embedded([token for row in rows for token in row.input_ids]).split(lengths, dim=1))
+        embedded = self._embedded([token for row in rows for token in row.input_ids])
+        hidden: list[torch.Tensor] = list(torch.split(embedded, lengths, dim=1))
         norm = self._loaded(self._decoder.norm, f"{self._prefix}.norm")
         calls = [self._calls(states) for states in hidden]  # [row][layer]
         for number, layer in enumerate(self._decoder.layers):
