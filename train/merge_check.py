@@ -71,4 +71,4 @@ def adapted_model(
 
 
 def merged_model(folder: Path) -> LayeredModel:
-    return LayeredModel(MergedWeights(folder, [], ONE, None))
+    return LayeredModel(MergedWeights(folder, [], Combination("linear", []), None))
