@@ -86,7 +86,7 @@ def test_the_trainer_takes_the_tokens_and_prefers_the_better_answer(tmp_path: Pa
 
 def test_the_reference_is_the_model_that_the_stage_started_from(tmp_path: Path, smollm2: Path) -> None:
     """With the adapter off, log-probabilities are those of the folder's own weights, computed without any trainer."""
-    settings = TrainRecipe.model_validate(recipe(tmp_path, smollm2))
+    settings = TrainRecipe.model_validate(recipe(tmp_path, smollm2, dpo={"bf16": False}))
     tokenizer = AutoTokenizer.from_pretrained(smollm2)
     examples = load_pairs(settings.preferences.files, [], tokenizer, load_template("chatml"), 2048)
     model = AutoModelForCausalLM.from_pretrained(smollm2, dtype="float32")
