@@ -1,6 +1,7 @@
-"""Files that are written whole or not at all: a reader never meets half of one, whenever the writer was killed."""
+"""Files and folders written whole or not at all: a reader never meets half of one, whenever the writer was killed."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
@@ -61,3 +62,13 @@ def _telling(path: Path) -> Iterator[None]:
         raise UserError(
             f"cannot be written: {error.strerror}", where=str(path), fix="give a path in a folder that you own"
         ) from error
+
+
+def put_folder(written: Path, folder: Path) -> None:
+    """Give a finished folder its name; what stood there before goes, however large, only when this one is in place."""
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    written.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

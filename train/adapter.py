@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data.user_error import UserError
+from data.whole_file import put_folder
 from train.examples import Examples
 from train.manifest import schema_hashes
 from train.preferences import PairExamples
@@ -28,11 +29,17 @@ class Training(NamedTuple):
 def save_adapter(
     trainer: Any, recipe: TrainRecipe, key: str, examples: Examples | PairExamples, data_sha256: str
 ) -> None:
-    """Write runs/NAME/adapter whole or not at all."""
+    """Write runs/NAME/adapter whole or not at all; every process has to call it, as with FSDP each holds a part."""
     folder = recipe.folder / "adapter"
     partial = folder.with_name("adapter.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    if trainer.accelerator.is_main_process:
+        shutil.rmtree(partial, ignore_errors=True)
+    if trainer.is_fsdp_enabled:  # checkpoints may be in parts, the adapter may not
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
+    trainer.accelerator.wait_for_everyone()
     trainer.save_model(str(partial))
+    if not trainer.accelerator.is_main_process:
+        return
     training = Training(
         key=key,
         recipe=recipe.model_dump(mode="json"),
@@ -43,8 +50,7 @@ def save_adapter(
         log=trainer.state.log_history,
     )
     (partial / FILE_NAME).write_text(json.dumps(training._asdict(), indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    put_folder(partial, folder)
 
 
 def read_training(folder: Path) -> Training:

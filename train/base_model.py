@@ -14,6 +14,7 @@ from typing import Any
 
 from data.template import Template, load_template
 from data.user_error import UserError
+from data.whole_file import put_folder
 from train.manifest import Manifest, read_manifest, template_fields
 from train.settings import ModelSection, TrainRecipe
 from train.traps import mend_generation_config, mend_tokenizer
@@ -48,8 +49,7 @@ def build_base(recipe: TrainRecipe, folder: Path) -> list[str]:
     generation.save_pretrained(partial)
     save_tokenizer(tokenizer, template, partial)
     base_manifest(recipe, partial, template).write(partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    put_folder(partial, folder)
     return mends
 
 

@@ -75,8 +75,8 @@ def main() -> None:
     require_gradients(trainer.model)
     console.print(f"resuming from {checkpoint}" if checkpoint else "starting from step 0")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    save_adapter(trainer, recipe, key, examples, examples.sha256)
     if trainer.accelerator.is_main_process:
-        save_adapter(trainer, recipe, key, examples, examples.sha256)
         console.print(f"adapter: {recipe.folder / 'adapter'}")
 
 

@@ -20,6 +20,7 @@ from data.row_store import RowStore
 from data.settings import load_settings
 from data.template import load_template
 from data.user_error import UserError, run_program
+from data.whole_file import put_folder
 from train.adapter import Training, adapter_sha256, read_training
 from train.base_model import installed_versions
 from train.deltas import Combination, Method
@@ -61,8 +62,7 @@ def main() -> None:
             **_origin(args.adapters, trainings),
         }
         manifest.model_copy(update=changes).write(partial)
-        shutil.rmtree(args.out, ignore_errors=True)
-        partial.rename(args.out)
+        put_folder(partial, args.out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     print(f"merged model: {args.out}")

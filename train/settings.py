@@ -22,6 +22,8 @@ class QuantizationSection(Section):
     load_in_4bit: Literal[True] = True
     bnb_4bit_quant_type: Literal["nf4", "fp4"] = "nf4"
     bnb_4bit_use_double_quant: bool = True
+    bnb_4bit_quant_storage: Literal["uint8", "bfloat16"] = "uint8"
+    """What the 4-bit values are held as: FSDP spreads floats alone."""
 
 
 class MergeSection(Section):

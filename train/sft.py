@@ -24,6 +24,7 @@ from data.user_error import run_program
 from train.adapter import save_adapter
 from train.arguments import lora_config, quantization_config, sft_config
 from train.checkpoints import resume_point, training_key
+from train.estimate import Load, estimate, estimate_lines, model_shape, padded_load, parse_device
 from train.examples import Examples, load_examples
 from train.inputs import make_inputs
 from train.metrics import MetricsFile
@@ -39,6 +40,8 @@ def main() -> None:
     parser.add_argument("recipe", type=Path, help="recipe YAML")
     parser.add_argument("overrides", nargs="*", help="section.key=value")
     parser.add_argument("--dry-run", action="store_true", help="resolve, check, render one row, stop before the model")
+    parser.add_argument("--gpu", help="dry run: memory and time on it: h100, l4-24, ... or GiB:TFLOP/s")
+    parser.add_argument("--gpus", type=int, default=1, metavar="N", help="dry run: how many share the work")
     parser.add_argument("--restart", action="store_true", help="begin anew: throw away this run's checkpoints")
     args = parser.parse_args()
     recipe = load_settings(args.recipe, args.overrides, TrainRecipe)
@@ -53,6 +56,8 @@ def main() -> None:
     if PartialState().is_main_process:
         show(examples, tokenizer)
     if args.dry_run:
+        if args.gpu:
+            tell_needs(padded_load(recipe, arguments, lora, examples), base, args.gpu, args.gpus)
         return
 
     data_sha256 = file_sha256(store.train)
@@ -77,8 +82,8 @@ def main() -> None:
     require_gradients(trainer.model)
     console.print(f"resuming from {checkpoint}" if checkpoint else "starting from step 0")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    save_adapter(trainer, recipe, key, examples, data_sha256)
     if trainer.accelerator.is_main_process:
-        save_adapter(trainer, recipe, key, examples, data_sha256)
         console.print(f"adapter: {recipe.folder / 'adapter'}")
 
 
@@ -88,6 +93,13 @@ def make_trainer(recipe: TrainRecipe, **options: Any) -> SFTTrainer:
     require_one_process(PartialState().num_processes)
     options["model"].set_attn_implementation(ATTENTION)
     return SharedPrefixTrainer(data_collator=SharedPrefixCollator(options["processing_class"].pad_token_id), **options)
+
+
+def tell_needs(load: Load, base: Path, gpu: str, num_gpus: int) -> None:
+    """Memory and time of the run on GPUs that need not be here."""
+    device = parse_device(gpu)
+    found = estimate(model_shape(base), load, device, num_gpus)
+    console.print("\n".join(estimate_lines(found, device, num_gpus)), highlight=False)
 
 
 def show(examples: Examples, tokenizer: object) -> None:

@@ -1,0 +1,187 @@
+"""Memory and time of a LoRA training before it is run, from shapes alone.
+
+Activations are counted as Korthikanti et al. 2022 ("Reducing Activation Recomputation in Large Transformer Models",
+section 4) count them, for a Llama block whose frozen matrices still need their inputs, because LoRA's own are trained
+on them. Time is 4 FLOPs a parameter and token (forward 2, gradients of the activations 2; none of frozen weights), 6
+with checkpointing, and those of attention, at a share of the device's peak.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from peft import LoraConfig
+from transformers import AutoConfig
+from trl import SFTConfig
+
+from data.user_error import UserError
+from train.examples import Examples
+from train.settings import TrainRecipe
+
+GIB = 2**30
+PEAK_SHARE = 0.4
+"""Of a card's peak in dense bf16: 12,500 tokens a second of LoRA on an 8B model, the best published figure for an H100,
+are 4 x 8.0e9 x 12,500 = 400 of its 989 TFLOP/s."""
+NF4_BYTES = 4.127 / 8
+"""A value in 4 bits with double quantisation (Dettmers et al. 2023, "QLoRA", section 3)."""
+
+
+class Device(NamedTuple):
+    name: str
+    memory_gib: float
+    peak_tflops: float
+    """Dense bf16, from the maker's data sheet."""
+
+
+DEVICES = {
+    device.name: device
+    for device in (
+        Device("h200", 139.8, 989), Device("h100", 79.6, 989), Device("a100-80", 79.3, 312),
+        Device("l40s-48", 44.5, 362), Device("a10g-24", 22.3, 125), Device("l4-24", 22.3, 121),
+        Device("rtx4090-24", 23.6, 165),
+    )
+}  # fmt: skip
+
+
+class Shape(NamedTuple):
+    """Of a Llama-like decoder."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    query: int
+    """Width of the queries: heads x head size."""
+    key: int
+    """Width of the keys, and of the values."""
+    vocabulary: int
+    is_tied: bool
+
+    @property
+    def matrices(self) -> dict[str, tuple[int, int]]:
+        """Inputs and outputs of each linear layer of a block."""
+        h, m = self.hidden, self.intermediate
+        return {
+            "q_proj": (h, self.query), "k_proj": (h, self.key), "v_proj": (h, self.key), "o_proj": (self.query, h),
+            "gate_proj": (h, m), "up_proj": (h, m), "down_proj": (m, h),
+        }  # fmt: skip
+
+    @property
+    def linear_parameters(self) -> int:
+        return self.layers * sum(into * out for into, out in self.matrices.values())
+
+    @property
+    def other_parameters(self) -> int:
+        """Embeddings and norms."""
+        return (1 if self.is_tied else 2) * self.vocabulary * self.hidden + (2 * self.layers + 1) * self.hidden
+
+
+class Load(NamedTuple):
+    """What a step computes."""
+
+    tokens_at_once: int
+    """Of one forward on one device."""
+    trained_at_once: int
+    row_length: int
+    """Mean, in tokens: what attention looks back on."""
+    tokens_in_all: int
+    """Computed in all epochs on all devices."""
+    rank: int
+    targets: list[str] | None
+    """Linear layers with LoRA; None: all."""
+    is_4bit: bool
+    is_checkpointed: bool
+
+
+def padded_load(recipe: TrainRecipe, arguments: SFTConfig, lora: LoraConfig, examples: Examples) -> Load:
+    """Rows padded to the longest of a batch, the longest of all in memory: packs and shared prefixes take less."""
+    lengths = sorted(map(len, examples.dataset["input_ids"]))
+    rows, epochs = arguments.per_device_train_batch_size, arguments.num_train_epochs
+    if arguments.max_steps > 0:
+        epochs = arguments.max_steps * rows * arguments.gradient_accumulation_steps / len(lengths)
+    targets = None if lora.target_modules == "all-linear" else sorted(lora.target_modules)
+    return Load(
+        tokens_at_once=rows * lengths[-1],
+        trained_at_once=round(rows * examples.num_trained / len(lengths)),
+        row_length=round(examples.num_tokens / len(lengths)),
+        tokens_in_all=round(epochs * examples.num_tokens),
+        rank=lora.r,
+        targets=targets,
+        is_4bit=recipe.quantization is not None,
+        is_checkpointed=arguments.gradient_checkpointing,
+    )
+
+
+class Estimate(NamedTuple):
+    weights: float
+    adapter: float
+    """With its gradients and AdamW's two moments."""
+    activations: float
+    logits: float
+    overhead: float
+    """The program itself, and what the allocator cannot use."""
+    seconds: float
+
+    @property
+    def memory(self) -> float:
+        """Bytes on one device."""
+        return self.weights + self.adapter + self.activations + self.logits + self.overhead
+
+
+def model_shape(folder: Path) -> Shape:
+    config = AutoConfig.from_pretrained(folder)
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return Shape(
+        config.hidden_size, config.intermediate_size, config.num_hidden_layers, config.num_attention_heads * head,
+        config.num_key_value_heads * head, config.vocab_size, bool(config.tie_word_embeddings),
+    )  # fmt: skip
+
+
+def estimate(shape: Shape, load: Load, device: Device, num_devices: int = 1) -> Estimate:
+    """Each device holds the whole model, as with DDP; FSDP divides weights and adapter by `num_devices`."""
+    targets = [into + out for name, (into, out) in shape.matrices.items() if not load.targets or name in load.targets]
+    adapter = shape.layers * load.rank * sum(targets)
+    weights = (NF4_BYTES if load.is_4bit else 2) * shape.linear_parameters + 2 * shape.other_parameters
+    block = load.tokens_at_once * _block_bytes(shape)
+    inputs = load.tokens_at_once * 2 * shape.hidden * shape.layers  # of each block, from which the rest is made again
+    kept = inputs + block if load.is_checkpointed else shape.layers * block
+    logits = load.trained_at_once * shape.vocabulary * (2 + 4 + 4)  # bf16, fp32, and the fp32 gradient
+    state = (2 + 2 + 4) if load.is_4bit else (4 + 4 + 8)  # TRL keeps QLoRA's adapter in bf16
+    held = weights + state * adapter + kept + logits
+    passes = 3 if load.is_checkpointed else 2
+    attention = 2 * shape.layers * shape.query * load.row_length  # two products, causal: half of the row
+    flops = load.tokens_in_all * (passes * 2 * shape.linear_parameters + (passes + 1) * attention)
+    seconds = flops / (num_devices * PEAK_SHARE * device.peak_tflops * 1e12)
+    return Estimate(weights, state * adapter, kept, logits, GIB + 0.05 * held, seconds)
+
+
+def _block_bytes(shape: Shape) -> int:
+    """What one token leaves in one block for the way back, in bytes."""
+    norms = 2 * (2 + 4 + 4 + 2) * shape.hidden  # input, its fp32 copy, the normalised fp32, what goes on in bf16
+    attention = 2 * (2 * shape.query + 2 * shape.key)  # queries, keys, values and what comes out
+    feed_forward = 4 * 2 * shape.intermediate  # gate, its activation, up, their product
+    return norms + attention + feed_forward
+
+
+def parse_device(text: str) -> Device:
+    """`h100`, or `MEMORY:PEAK` in GiB and TFLOP/s. Raises UserError."""
+    if text in DEVICES:
+        return DEVICES[text]
+    if found := re.fullmatch(r"([\d.]+):([\d.]+)", text):
+        return Device(text, float(found[1]), float(found[2]))
+    raise UserError(
+        f"no GPU {text!r} is known", where="--gpu",
+        fix=f"give {', '.join(DEVICES)}, or GiB:TFLOP/s, for example 47:362",
+    )  # fmt: skip
+
+
+def estimate_lines(found: Estimate, device: Device, num_devices: int) -> list[str]:
+    """What a dry run prints."""
+    parts = {name: getattr(found, name) / GIB for name in ("weights", "adapter", "activations", "logits", "overhead")}
+    fits = "fits" if found.memory < device.memory_gib * GIB else "DOES NOT FIT"
+    listed = ", ".join(f"{name} {size:.1f}" for name, size in parts.items())
+    cards = f"{num_devices} x {device.name}" if num_devices > 1 else device.name
+    hours, minutes = divmod(round(found.seconds / 60), 60)
+    return [
+        f"memory on {device.name}: {found.memory / GIB:.1f} of {device.memory_gib:.1f} GiB, {fits} ({listed})",
+        f"time on {cards}: {hours} h {minutes:02d} min at {PEAK_SHARE:.0%} of {device.peak_tflops:g} TFLOP/s",
+    ]
