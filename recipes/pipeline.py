@@ -16,7 +16,6 @@ from recipes.steps import Step
 from serve.settings import with_overrides
 from serve.vllm_process import VllmProcess
 
-ACCELERATE = Path(__file__).parents[1] / "train" / "accelerate"
 # glibc returns each freed activation to the system and faults it in again: kept, a CPU step took about 15 % less time.
 CPU_MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": str(1 << 28)}
 QUIET = {"TOKENIZERS_PARALLELISM": "false"}
@@ -87,15 +86,17 @@ class Pipeline:
         self._python("data.pairs", answers, "--held-out", rows / "test.jsonl", "--out", rows / "pairs.jsonl")
 
     def train(self) -> None:
-        config = "one-gpu.yaml" if torch.cuda.is_available() else "cpu.yaml"
-        config_file = self.recipe.accelerate or ACCELERATE / config
-        launch = ("-m", "accelerate.commands.launch", "--quiet", "--config_file", config_file)
-        restart = ["--restart"] if self.restart else []
         program = "train.sft" if self.recipe.dpo is None else "train.dpo"
+        training = [program, str(self.file), *(["--restart"] if self.restart else [])]
+        if self.recipe.accelerate is None:
+            # One process on one device: accelerate would start the same, and turn its exit status 2 into 1.
+            devices = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+            env = {"CUDA_VISIBLE_DEVICES": devices.split(",")[0]} if torch.cuda.is_available() else CPU_MALLOC
+            self._run("-m", *training, env=env)
+            return
         # accelerate's child is not ours: it has to end with accelerate, as accelerate does with us.
-        training = ending_with_us([sys.executable, "-m", program, str(self.file), *restart])
-        env = {} if torch.cuda.is_available() else CPU_MALLOC
-        self._run(*launch, "--no_python", *training, env=env)
+        launch = ("-m", "accelerate.commands.launch", "--quiet", "--config_file", self.recipe.accelerate)
+        self._run(*launch, "--no_python", *ending_with_us([sys.executable, "-m", *training]))
 
     def merge(self) -> None:
         self._python("train.merge", self.folder / "adapter", self.folder / "merged", "--recipe", self.file)

@@ -12,4 +12,4 @@ class Recipe(TrainRecipe):
     eval: EvalSection = EvalSection()
     gate: GateSection = GateSection()
     accelerate: Path | None = None
-    """Configuration for `accelerate launch`; None takes train/accelerate/one-gpu.yaml, or cpu.yaml without a GPU."""
+    """Configuration for `accelerate launch`, as in train/accelerate; None trains in one process on one device."""
