@@ -136,11 +136,13 @@ def model_shape(folder: Path) -> Shape:
     )  # fmt: skip
 
 
-def estimate(shape: Shape, load: Load, device: Device, num_devices: int = 1) -> Estimate:
-    """Each device holds the whole model, as with DDP; FSDP divides weights and adapter by `num_devices`."""
+def estimate(shape: Shape, load: Load, device: Device, num_devices: int = 1, *, is_sharded: bool = False) -> Estimate:
+    """Each device holds the whole model, as with DDP, or, as with FSDP, its part of weights and adapter."""
     targets = [into + out for name, (into, out) in shape.matrices.items() if not load.targets or name in load.targets]
     adapter = shape.layers * load.rank * sum(targets)
     weights = (NF4_BYTES if load.is_4bit else 2) * shape.linear_parameters + 2 * shape.other_parameters
+    if is_sharded:
+        weights, adapter = weights / num_devices, adapter // num_devices
     block = load.tokens_at_once * _block_bytes(shape)
     inputs = load.tokens_at_once * 2 * shape.hidden * shape.layers  # of each block, from which the rest is made again
     kept = inputs + block if load.is_checkpointed else shape.layers * block

@@ -57,7 +57,7 @@ def main() -> None:
         show(examples, tokenizer)
     if args.dry_run:
         if args.gpu:
-            tell_needs(padded_load(recipe, arguments, lora, examples), base, args.gpu, args.gpus)
+            tell_needs(padded_load(recipe, arguments, lora, examples), recipe, args.gpu, args.gpus)
         return
 
     data_sha256 = file_sha256(store.train)
@@ -95,10 +95,10 @@ def make_trainer(recipe: TrainRecipe, **options: Any) -> SFTTrainer:
     return SharedPrefixTrainer(data_collator=SharedPrefixCollator(options["processing_class"].pad_token_id), **options)
 
 
-def tell_needs(load: Load, base: Path, gpu: str, num_gpus: int) -> None:
+def tell_needs(load: Load, recipe: TrainRecipe, gpu: str, num_gpus: int) -> None:
     """Memory and time of the run on GPUs that need not be here."""
-    device = parse_device(gpu)
-    found = estimate(model_shape(base), load, device, num_gpus)
+    device, is_sharded = parse_device(gpu), "fsdp" in str(recipe.accelerate)
+    found = estimate(model_shape(recipe.folder / "base"), load, device, num_gpus, is_sharded=is_sharded)
     console.print("\n".join(estimate_lines(found, device, num_gpus)), highlight=False)
 
 

@@ -42,6 +42,8 @@ def test_what_makes_a_run_smaller_or_quicker_does_so_in_the_estimate() -> None:
     kept = estimate(LLAMA3_8B, LOAD._replace(is_checkpointed=False), h100)
     assert kept.activations > 5 * usual.activations and kept.seconds < 0.75 * usual.seconds
     assert estimate(LLAMA3_8B, LOAD, h100, num_devices=8).seconds == usual.seconds / 8
+    sharded = estimate(LLAMA3_8B, LOAD, h100, num_devices=8, is_sharded=True)
+    assert sharded.weights == usual.weights / 8 and sharded.activations == usual.activations
     assert estimate(LLAMA3_8B, LOAD._replace(targets=["q_proj"]), h100).adapter < usual.adapter / 5
     assert estimate(LLAMA3_8B, LOAD, DEVICES["a100-80"]).seconds > 3 * usual.seconds
 
