@@ -11,19 +11,16 @@ give the same bytes. Exit 0: something was kept; 2: nothing was, or a file canno
 
 import argparse
 import json
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
-from rich.progress import track
-
-from data.conversion import Kept, Refusal, convert_file
+from data.conversion import Kept, convert_file
 from data.conversion_report import FileReport, Report
 from data.hub_dataset import load_splits
 from data.layouts.detection import LAYOUTS, detect, layout_named
 from data.layouts.layout import Layout
+from data.progress_bar import progress_over
 from data.row import JsonObject
 from data.source_records import Source, read_records
 from data.tool_file import read_tool_file
@@ -101,21 +98,17 @@ def _convert(
     source: Source, layout: Layout, tools: list[JsonObject] | None, rows: TextIO, refused: TextIO, report: Report
 ) -> FileReport:
     kept = num_refused = 0
-    for outcome in _tracked(convert_file(source, layout, tools), source):
-        if isinstance(outcome, Kept):
-            kept += 1
-            rows.write(outcome.line + "\n")
-            report.notes += outcome.notes
-        else:
-            num_refused += 1
-            refused.write(json.dumps(outcome._asdict(), ensure_ascii=False) + "\n")
-            report.refuse(outcome)
+    with progress_over(convert_file(source, layout, tools), f"reading {source.name}") as outcomes:
+        for outcome in outcomes:
+            if isinstance(outcome, Kept):
+                kept += 1
+                rows.write(outcome.line + "\n")
+                report.notes += outcome.notes
+            else:
+                num_refused += 1
+                refused.write(json.dumps(outcome._asdict(), ensure_ascii=False) + "\n")
+                report.refuse(outcome)
     return FileReport(source, layout.name, kept, num_refused)
-
-
-def _tracked(outcomes: Iterable[Kept | Refusal], source: Source) -> Iterable[Kept | Refusal]:
-    console = Console(stderr=True)
-    return track(outcomes, f"reading {source.name}", transient=True, console=console, disable=not console.is_terminal)
 
 
 if __name__ == "__main__":

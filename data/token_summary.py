@@ -4,10 +4,8 @@ from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rich.console import Console
-from rich.progress import track
-
 from data.parallel_render import row_lengths
+from data.progress_bar import progress_over
 from data.reading import NumberedPreference, NumberedRow
 from data.render import Tokenizer
 from data.row import JsonObject
@@ -63,20 +61,19 @@ def measure(
     """Render every row as training does; a preference row is two, one for each output."""
     tokens, trained = array("L"), array("L")
     findings: list[Finding] = []
-    console = Console(stderr=True)
-    measured = row_lengths(rows, tokenizer, template)
-    for row in track(
-        measured, "rendering rows", len(rows), transient=True, console=console, disable=not console.is_terminal
-    ):
-        for length, num_trained in row.lengths:
-            tokens.append(length)
-            trained.append(num_trained)
-            if max_length and length > max_length:
-                reason = f"the row is {length} tokens long, {length - max_length} more than the {max_length} allowed"
-                fault = Fault("too_long", reason, fix="shorten it, or raise --max-length")
-                findings += place(row.path, row.line, [fault], severities)
-        if row.fault:
-            findings += place(row.path, row.line, [_render_fault(template, row.fault, row.fix)], severities)
+    with progress_over(row_lengths(rows, tokenizer, template), "rendering rows", len(rows)) as measured:
+        for row in measured:
+            for length, num_trained in row.lengths:
+                tokens.append(length)
+                trained.append(num_trained)
+                if max_length and length > max_length:
+                    reason = (
+                        f"the row is {length} tokens long, {length - max_length} more than the {max_length} allowed"
+                    )
+                    fault = Fault("too_long", reason, fix="shorten it, or raise --max-length")
+                    findings += place(row.path, row.line, [fault], severities)
+            if row.fault:
+                findings += place(row.path, row.line, [_render_fault(template, row.fault, row.fix)], severities)
     return Measured(_summary(template, max_length, tokens, trained), tokens, trained, findings)
 
 

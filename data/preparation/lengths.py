@@ -2,10 +2,9 @@
 
 from typing import Literal, NamedTuple
 
-from rich.progress import track
-
 from data.parallel_render import row_lengths
 from data.preparation.entries import Dropped, Entry, EntryRows, StageResult
+from data.progress_bar import progress_over
 from data.render import Tokenizer, render
 from data.template import Template
 from data.user_error import UserError
@@ -33,19 +32,19 @@ def keep_fitting(name: str, entries: list[Entry], ruler: Ruler) -> StageResult:
     """Raises UserError for a row that cannot be rendered, one too long where that is refused, or none left."""
     kept, dropped = [], []
     lengths = row_lengths(EntryRows(entries), ruler.tokenizer, ruler.template)
-    tracked = track(lengths, description=f"rendering {name} rows", total=len(entries), transient=True)
-    for entry, length in zip(entries, tracked, strict=True):
-        if length.fault:
-            raise UserError(length.fault, where=entry.where, fix=length.fix)
-        measured = entry._replace(num_tokens=length.lengths[0].tokens, num_trained=length.lengths[0].trained_tokens)
-        if ruler.fits(measured):
-            kept.append(measured)
-            continue
-        detail = f"{measured.num_tokens} tokens, sft.max_length is {ruler.max_length}"
-        if ruler.too_long == "fail":
-            fix = "raise sft.max_length, or data.too_long=drop"
-            raise UserError(f"row too long: {detail}", where=entry.where, fix=fix)
-        dropped.append(Dropped(entry.where, "too_long", detail))
+    with progress_over(lengths, f"rendering {name} rows", len(entries)) as tracked:
+        for entry, length in zip(entries, tracked, strict=True):
+            if length.fault:
+                raise UserError(length.fault, where=entry.where, fix=length.fix)
+            measured = entry._replace(num_tokens=length.lengths[0].tokens, num_trained=length.lengths[0].trained_tokens)
+            if ruler.fits(measured):
+                kept.append(measured)
+                continue
+            detail = f"{measured.num_tokens} tokens, sft.max_length is {ruler.max_length}"
+            if ruler.too_long == "fail":
+                fix = "raise sft.max_length, or data.too_long=drop"
+                raise UserError(f"row too long: {detail}", where=entry.where, fix=fix)
+            dropped.append(Dropped(entry.where, "too_long", detail))
     if not kept:
         what = f"all {len(entries)} {name} rows are longer than {ruler.max_length} tokens"
         raise UserError(what, fix="raise sft.max_length")
