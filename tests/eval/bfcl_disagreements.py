@@ -1,6 +1,6 @@
 """Asks bfcl-eval's checker and ours about the same answers, right and perturbed, and tells every disagreement.
 
-python -m tests.eval.bfcl_disagreements docs/bfcl-disagreements.md [--seed 1]
+python -m tests.eval.bfcl_disagreements bfcl-disagreements.md [--seed 1]
 """
 
 import argparse
@@ -38,8 +38,8 @@ EXPLANATIONS = {
         "like any text: without case and the signs ` ,./-_*^`."
     ),
     "source text": (
-        'Java and JavaScript: there every argument is source text, so that "true" is true; here arguments are JSON of '
-        "the declared type, or the name of a variable."
+        'Java and JavaScript: there every argument is source text, so that "true" is true and 30 is not 30.0; here '
+        "arguments are JSON of the declared type, or the name of a variable."
     ),
     "mark of absence": (
         'The "" that says that an argument may be left out is there also a value: an empty list, an empty text for a '
@@ -93,7 +93,9 @@ def _explanation(checker: Checker, item: Item, calls: list[Call], *, ours: bool,
     if as_written != whole and checker.is_valid(as_written):
         return "other type"
     orders = islice(permutations(whole), 2000)
-    return "pairing" if any(checker.is_valid(list(order)) for order in orders) else ""
+    if any(checker.is_valid(list(order)) for order in orders):
+        return "pairing"
+    return "source text" if checker.takes_code else ""
 
 
 def _whole(value: Any) -> Any:

@@ -126,12 +126,12 @@ def test_a_category_is_asked_and_scored_through_an_endpoint(tmp_path: Path) -> N
 
 
 @needs_data
-@pytest.mark.parametrize("category", ["simple_java", "simple_javascript", "live_parallel", "parallel_multiple"])
+@pytest.mark.parametrize("category", [name for name in CATEGORIES if not name.endswith("relevance")])
 def test_every_disagreement_with_its_checker_has_a_reason(category: str) -> None:
     pytest.importorskip("tree_sitter", reason="bfcl-eval's checker needs it")
     from tests.eval.bfcl_disagreements import cases
 
-    found = list(cases(category, seed=2, limit=30))
-    assert sum(case.ours == case.theirs for case in found) > 300
+    found = list(cases(category, seed=1))
+    assert sum(case.ours == case.theirs for case in found) > 0.8 * len(found) > 200
     assert {case.ours for case in found} == {case.theirs for case in found} == {True, False}
     assert [(case.item.id, case.change) for case in found if case.ours != case.theirs and not case.why] == []
