@@ -31,7 +31,7 @@ from data.row import Row
 from data.tokenizer_folder import TokenizerFolder, open_tokenizer_folder
 from data.user_error import run_program
 from data.whole_file import write_whole
-from train.examples import examples_file
+from train.examples import write_examples
 from train.trl_preparation import trl_dataset, trl_trainer
 
 
@@ -136,7 +136,8 @@ def render_all(rows: list[Row], folder: TokenizerFolder) -> Dataset:
     """The rows as `train.sft` gives them to TRL, by a renderer that remembers nothing yet."""
     renderer = Renderer(folder.tokenizer, folder.template)
     with NamedTemporaryFile() as file:
-        return examples_file((renderer.render(row) for row in rows), Path(file.name))
+        write_examples((renderer.render(row) for row in rows), Path(file.name))
+        return Dataset.from_file(file.name)
 
 
 def compare(rows: list[Row], given: Dataset, ours: Dataset, trl: Dataset) -> Comparison:

@@ -16,6 +16,8 @@
 Rows keep the order of their files within a source; the trainer shuffles them. Every draw comes from `data.seed`, each
 stage's from a generator of its own: the same recipe and files give the same bytes, and a stage more changes no other
 stage's draws.
+
+Rows of a large file (`data.reading.LARGE_BYTES`) stay there: of each the stages hold its place, its lengths and hashes.
 """
 
 from collections import Counter

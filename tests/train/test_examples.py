@@ -35,4 +35,4 @@ def test_examples_are_the_rows_rendered_in_order(
         tools = {tool.model_dump_json() for item in read_rows(store.train) for tool in item.row.tools or []}
         assert len(examples.tools) == len(tools)
         (file,) = examples.dataset.cache_files
-        assert Path(file["filename"]) == tmp_path / "run/examples/process-0/rows.arrow"
+        assert Path(file["filename"]) == tmp_path / "run/examples/rows.arrow"
