@@ -40,7 +40,7 @@ class Pipeline:
 
     def steps(self) -> list[Step]:
         shape = ("model", "template", "data")
-        training = ("lora", "quantization", "sft", "share_prefix", "dpo", "preferences")
+        training = ("lora", "quantization", "sft", "pack_tokens", "dpo", "preferences")
         # Of a preference stage the base is the tuned model, so the baseline is what it was before.
         pairs = Step("pairs", ("serve", "eval", "preferences"), ("rows",), ("rows/pairs.jsonl",), self.pairs)
         asks_itself = self.recipe.dpo is not None and self.recipe.preferences.samples > 0

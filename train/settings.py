@@ -67,8 +67,9 @@ class TrainRecipe(Section):
     dpo: dict[str, Any] | None = None
     """trl.DPOConfig's own keys; with them the run is a preference stage, `train.dpo`, whose `model` is a tuned one."""
     preferences: PreferenceSection = PreferenceSection()
-    share_prefix: bool = False
-    """Compute the common prefix of a batch's rows once (`train.shared_prefix`): same loss, fewer tokens."""
+    pack_tokens: int = Field(default=8192, ge=0)
+    """Tokens of a pack at most (`train.packing`): what the rows of a step share is computed once, nothing is padded,
+    loss and gradients stay those of the rows. A longer row has a pack of its own. 0 pads rows to the longest."""
     merge: MergeSection = MergeSection()
     # Read by the programs that own them; here only so that one file can serve every program.
     serve: Any = None

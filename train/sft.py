@@ -13,7 +13,6 @@ import torch
 from accelerate import PartialState
 from rich.console import Console
 from transformers import AutoModelForCausalLM
-from trl import SFTTrainer
 
 from data.colour import coloured, legend
 from data.reading import file_sha256
@@ -29,7 +28,7 @@ from train.examples import Examples, load_examples
 from train.inputs import make_inputs
 from train.metrics import MetricsFile
 from train.settings import TrainRecipe
-from train.shared_prefix import ATTENTION, SharedPrefixCollator, SharedPrefixTrainer, require_one_process
+from train.trainers import LabelledLossTrainer, PackedTrainer
 from train.traps import require_gradients, trainable_token_indices, untrained_tokens
 
 console = Console()
@@ -66,7 +65,7 @@ def main() -> None:
     quantized = quantization_config(recipe)
     model = AutoModelForCausalLM.from_pretrained(base, dtype="bfloat16", quantization_config=quantized)
     untrained = untrained_tokens(model, tokenizer, template)
-    indices = trainable_token_indices(model, tokenizer, untrained, share_prefix=recipe.share_prefix)
+    indices = trainable_token_indices(model, tokenizer, untrained)
     if indices:
         console.print(f"mended: training the embeddings of {', '.join(untrained)}, which the base never trained")
         lora = lora_config(recipe, indices)
@@ -87,12 +86,10 @@ def main() -> None:
         console.print(f"adapter: {recipe.folder / 'adapter'}")
 
 
-def make_trainer(recipe: TrainRecipe, **options: Any) -> SFTTrainer:
-    if not recipe.share_prefix:
-        return SFTTrainer(**options)
-    require_one_process(PartialState().num_processes)
-    options["model"].set_attn_implementation(ATTENTION)
-    return SharedPrefixTrainer(data_collator=SharedPrefixCollator(options["processing_class"].pad_token_id), **options)
+def make_trainer(recipe: TrainRecipe, **options: Any) -> LabelledLossTrainer:
+    if recipe.pack_tokens:
+        return PackedTrainer(pack_tokens=recipe.pack_tokens, **options)
+    return LabelledLossTrainer(**options)
 
 
 def tell_needs(load: Load, recipe: TrainRecipe, gpu: str, num_gpus: int) -> None:

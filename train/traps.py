@@ -68,22 +68,14 @@ def untrained_tokens(model: Any, tokenizer: Any, template: Template) -> list[str
     return [name for name in names if name in bad]
 
 
-def trainable_token_indices(
-    model: Any, tokenizer: Any, untrained: list[str], *, share_prefix: bool
-) -> dict[str, list[int]] | None:
+def trainable_token_indices(model: Any, tokenizer: Any, untrained: list[str]) -> dict[str, list[int]] | None:
     """PEFT's `trainable_token_indices` for untrained tokens, in the input and the output embeddings; None for none.
 
-    Raises UserError without `share_prefix`: TRL's loss multiplies by `lm_head.weight` directly, so rows that PEFT
-    trains beside it would get no gradient and the model would never learn to stop. Our loss calls the module.
+    They need our loss (`train.labelled_loss`), which calls the head: TRL's multiplies by `lm_head.weight` directly, so
+    rows that PEFT trains beside it would get no gradient and the model would never learn to stop.
     """
     if not untrained:
         return None
-    if not share_prefix:
-        raise UserError(
-            f"the base model never trained {', '.join(untrained)}: it could not learn to end a turn",
-            where="model.path",
-            fix="set share_prefix=true, or start from the Instruct model of the family",
-        )
     ids = tokenizer.convert_tokens_to_ids(untrained)
     layers = ["embed_tokens"] if model.config.tie_word_embeddings else ["embed_tokens", "lm_head"]
     return dict.fromkeys(layers, ids)

@@ -12,9 +12,9 @@ from data.template import load_template
 from data.user_error import UserError
 from train.arguments import lora_config
 from train.deltas import Combination
+from train.labelled_loss import add_labelled_loss
 from train.merge_check import adapted_model
 from train.settings import TrainRecipe
-from train.shared_prefix import ATTENTION, SharedPrefixCollator, labelled_logits
 from train.traps import (
     mend_generation_config,
     mend_tokenizer,
@@ -77,10 +77,8 @@ def test_never_trained_header_and_end_tokens_are_found_and_given_to_peft(smollm2
     weight[start] = weight[end] = torch.zeros(64) if how == "zero" else weight[100]
     untrained = untrained_tokens(model, tokenizer, CHATML)
     assert untrained == ["<|im_start|>", "<|im_end|>"]
-    indices = trainable_token_indices(model, tokenizer, untrained, share_prefix=True)
+    indices = trainable_token_indices(model, tokenizer, untrained)
     assert indices == {"embed_tokens": [start, end]}
-    with pytest.raises(UserError, match="set share_prefix=true, or start from the Instruct model"):
-        trainable_token_indices(model, tokenizer, untrained, share_prefix=False)
 
 
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
@@ -92,15 +90,14 @@ def test_trained_token_rows_get_gradients_from_our_loss_and_survive_the_merge(
     model, tokenizer = LlamaForCausalLM(config).float(), tokenizer_of(smollm2)
     model.save_pretrained(tmp_path / "base")
     end = tokenizer.eos_token_id
-    indices = trainable_token_indices(model, tokenizer, ["<|im_end|>"], share_prefix=True)
+    indices = trainable_token_indices(model, tokenizer, ["<|im_end|>"])
     section = {"target_modules": ["q_proj"], "init_lora_weights": False}
     raw = {"name": "x", "model": {"path": "x"}, "template": "chatml", "data": {}, "lora": section}
     adapted = get_peft_model(model, lora_config(TrainRecipe.model_validate(raw), indices)).eval()
-    feature = {"input_ids": [5, end, 7, end], "labels": [-100, -100, -100, end]}
-    adapted.set_attn_implementation(ATTENTION)
-    logits, labels = labelled_logits(adapted.get_base_model(), SharedPrefixCollator(0)([feature]))
-    adapted.set_attn_implementation("sdpa")
-    torch.nn.functional.cross_entropy(logits, labels).backward()
+    add_labelled_loss(adapted.get_base_model())
+    adapted(
+        input_ids=torch.tensor([[5, end, 7]]), predictors=torch.tensor([2]), targets=torch.tensor([end])
+    ).loss.backward()
     deltas = {name: value for name, value in adapted.named_parameters() if "trainable_tokens_delta" in name}
     assert deltas
     assert all(delta.grad is not None and delta.grad.abs().sum() > 0 for delta in deltas.values()), list(deltas)

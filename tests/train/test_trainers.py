@@ -1,0 +1,68 @@
+"""The trainers beside TRL's own on the same rows: same losses, whatever the batch, the accumulation and the packs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import SFTConfig, SFTTrainer
+
+from data.reading import read_rows
+from data.render import render
+from data.template import load_template
+from tests.conftest import ROOT
+from train.trainers import LabelledLossTrainer, PackedTrainer
+
+ROWS = ROOT / "data" / "samples" / "taskmaster_coffee" / "train.jsonl"
+
+
+def trained(
+    cls: Any, smollm2: Path, folder: Path, *, num_rows: int = 12, pack: dict[str, int], **arguments: Any
+) -> Any:
+    """A trainer after its steps; the adapter's first values are those of the seed."""
+    tokenizer, template = AutoTokenizer.from_pretrained(smollm2), load_template("chatml")
+    rendered = [render(numbered.row, tokenizer, template) for numbered in read_rows(ROWS)[:num_rows]]
+    dataset = Dataset.from_dict({key: [getattr(row, key) for row in rendered] for key in ("input_ids", "labels")})
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_pretrained(smollm2, dtype=torch.float32)
+    defaults = {
+        "learning_rate": 1e-2, "logging_steps": 1, "report_to": "none", "use_cpu": True, "save_strategy": "no",
+        "disable_tqdm": True, "max_length": 2048, "bf16": False, "gradient_checkpointing": False, "max_steps": 3,
+    }  # fmt: skip
+    trainer = cls(
+        model=model, args=SFTConfig(output_dir=str(folder), **defaults | arguments), train_dataset=dataset,
+        processing_class=tokenizer, peft_config=LoraConfig(r=4, target_modules="all-linear"), **pack,
+    )  # fmt: skip
+    trainer.train()
+    return trainer
+
+
+def losses(trainer: Any) -> list[float]:
+    return [event["loss"] for event in trainer.state.log_history if "loss" in event]
+
+
+def adapter(trainer: Any) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in trainer.model.parameters() if p.requires_grad])
+
+
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["", "checkpointing"])
+def test_steps_are_those_of_trl_row_for_row(smollm2: Path, tmp_path: Path, checkpointing: bool) -> None:
+    """Two epochs, a short last step in each; TRL accumulates pairs of rows, we pack the four of a step by budget."""
+    steps = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2, "num_rows": 6, "max_steps": 4}
+    trls = trained(SFTTrainer, smollm2, tmp_path, pack={}, **steps)
+    options = steps | {"gradient_checkpointing": checkpointing}
+    for ours in (
+        trained(LabelledLossTrainer, smollm2, tmp_path, pack={}, **options),
+        trained(PackedTrainer, smollm2, tmp_path, pack={"pack_tokens": 100_000}, **options),
+        trained(PackedTrainer, smollm2, tmp_path, pack={"pack_tokens": 1_000}, **options),
+    ):
+        assert losses(ours) == pytest.approx(losses(trls), rel=1e-5)
+        torch.testing.assert_close(adapter(ours), adapter(trls), atol=2e-5, rtol=1e-3)
+        log = [event for event in ours.state.log_history if "loss" in event]
+        theirs = [event for event in trls.state.log_history if "loss" in event]
+        assert [event["num_tokens"] for event in log] == [event["num_tokens"] for event in theirs]
+        assert log[-1]["mean_token_accuracy"] == pytest.approx(theirs[-1]["mean_token_accuracy"], abs=0.02)
+    assert log[-1]["num_computed_tokens"] < 0.8 * log[-1]["num_tokens"]
