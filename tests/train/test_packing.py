@@ -40,7 +40,7 @@ def relative_difference(one: torch.Tensor, other: torch.Tensor) -> float:
     return float((one - other).norm() / other.norm().clamp(min=1e-12))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(15))
 def test_loss_and_gradients_are_those_of_rows_trained_one_by_one(seed: int) -> None:
     features, model = random_features(seed), adapted_network(seed)
     budget = random.Random(seed).choice([1, 30, 100, 1000])
@@ -50,7 +50,7 @@ def test_loss_and_gradients_are_those_of_rows_trained_one_by_one(seed: int) -> N
     assert relative_difference(ours, rows) < 1e-5
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_the_mask_of_cuda_gives_the_same_loss_and_gradients(seed: int) -> None:
     features, model = random_features(seed), adapted_network(seed)
     packed, plain = packed_loss(model, features, 256, "sdpa"), row_by_row_loss(model, features)
@@ -66,7 +66,7 @@ def test_flex_attention_gives_the_same_loss() -> None:
         assert packed.item() == pytest.approx(row_by_row_loss(model, features).item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_in_bf16_packing_costs_no_more_than_rounding(seed: int) -> None:
     """The packed gradients are as near to those of fp32 as the row-by-row ones are, within a factor of 1.5."""
     features = random_features(seed)
@@ -79,7 +79,7 @@ def test_in_bf16_packing_costs_no_more_than_rounding(seed: int) -> None:
     assert relative_difference(packed, wanted) <= 1.5 * relative_difference(rows, wanted) + 1e-3
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(15))
 def test_every_row_is_in_one_pack_of_at_most_the_budget(seed: int) -> None:
     rows = [feature["input_ids"] for feature in random_features(seed)]
     budget = random.Random(seed).choice([20, 50, 120])
@@ -97,7 +97,7 @@ def test_rows_go_where_they_share_most_and_then_where_they_fit_best() -> None:
     assert pack_rows(rows, 65) == [[0, 2, 4], [1, 3, 5]]
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_shared_lengths_are_those_of_every_pair(seed: int) -> None:
     rows = [feature["input_ids"] for feature in random_features(seed)]
     assert shared_lengths(rows).tolist() == [[common_length(one, other) for other in rows] for one in rows]
