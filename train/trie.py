@@ -4,6 +4,7 @@ Segments lie in depth-first order, so everything that continues a segment follow
 segment, `subtree_end`, then says who may see it: the tokens from its own first to that place, and nobody else.
 """
 
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -13,7 +14,8 @@ Tokens = list[int]
 Places = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
-class Segment(NamedTuple):
+@dataclass(frozen=True)  # no tuple: transformers rebuilds those, item by item, when it moves a batch to its device
+class Segment:
     """Tokens that the same rows share, from `start` to `end` in the trie's order, padding at a leaf's end included."""
 
     start: int
@@ -93,7 +95,7 @@ def _with_subtree_ends(segments: list[Segment]) -> list[Segment]:
         parent = segments[index].parent
         if parent >= 0:
             ends[parent] = max(ends[parent], ends[index])
-    return [segment._replace(subtree_end=end) for segment, end in zip(segments, ends, strict=True)]
+    return [replace(segment, subtree_end=end) for segment, end in zip(segments, ends, strict=True)]
 
 
 def _places(segments: list[Segment], last: int) -> Places:

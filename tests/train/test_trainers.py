@@ -1,5 +1,6 @@
 """The trainers beside TRL's own on the same rows: same losses, whatever the batch, the accumulation and the packs."""
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,24 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
-from data.reading import read_rows
-from data.render import render
-from data.template import load_template
-from tests.conftest import ROOT
+from data.render import IGNORE
 from train.trainers import LabelledLossTrainer, PackedTrainer
 
-ROWS = ROOT / "data" / "samples" / "taskmaster_coffee" / "train.jsonl"
+
+def rows(number: int) -> Dataset:
+    """Eighty tokens that all begin with, then twenty to sixty of their own, the last fifteen of which are trained."""
+    draw = random.Random(0)
+    tools = [draw.randrange(1000) for _ in range(80)]
+    input_ids = [tools + [draw.randrange(1000) for _ in range(draw.randint(20, 60))] for _ in range(number)]
+    return Dataset.from_dict(
+        {"input_ids": input_ids, "labels": [[IGNORE] * (len(row) - 15) + row[-15:] for row in input_ids]}
+    )
 
 
 def trained(
     cls: Any, smollm2: Path, folder: Path, *, num_rows: int = 12, pack: dict[str, int], **arguments: Any
 ) -> Any:
     """A trainer after its steps; the adapter's first values are those of the seed."""
-    tokenizer, template = AutoTokenizer.from_pretrained(smollm2), load_template("chatml")
-    rendered = [render(numbered.row, tokenizer, template) for numbered in read_rows(ROWS)[:num_rows]]
-    dataset = Dataset.from_dict({key: [getattr(row, key) for row in rendered] for key in ("input_ids", "labels")})
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_pretrained(smollm2, dtype=torch.float32)
     defaults = {
@@ -33,8 +36,8 @@ def trained(
         "disable_tqdm": True, "max_length": 2048, "bf16": False, "gradient_checkpointing": False, "max_steps": 3,
     }  # fmt: skip
     trainer = cls(
-        model=model, args=SFTConfig(output_dir=str(folder), **defaults | arguments), train_dataset=dataset,
-        processing_class=tokenizer, peft_config=LoraConfig(r=4, target_modules="all-linear"), **pack,
+        model=model, args=SFTConfig(output_dir=str(folder), **defaults | arguments), train_dataset=rows(num_rows),
+        processing_class=AutoTokenizer.from_pretrained(smollm2), peft_config=LoraConfig(r=4, target_modules="all-linear"), **pack,
     )  # fmt: skip
     trainer.train()
     return trainer
@@ -56,8 +59,8 @@ def test_steps_are_those_of_trl_row_for_row(smollm2: Path, tmp_path: Path, check
     options = steps | {"gradient_checkpointing": checkpointing}
     for ours in (
         trained(LabelledLossTrainer, smollm2, tmp_path, pack={}, **options),
-        trained(PackedTrainer, smollm2, tmp_path, pack={"pack_tokens": 100_000}, **options),
-        trained(PackedTrainer, smollm2, tmp_path, pack={"pack_tokens": 1_000}, **options),
+        trained(PackedTrainer, smollm2, tmp_path, pack={"pack_tokens": 8192}, **options),
+        trained(PackedTrainer, smollm2, tmp_path, pack={"pack_tokens": 150}, **options),
     ):
         assert losses(ours) == pytest.approx(losses(trls), rel=1e-5)
         torch.testing.assert_close(adapter(ours), adapter(trls), atol=2e-5, rtol=1e-3)
@@ -65,4 +68,4 @@ def test_steps_are_those_of_trl_row_for_row(smollm2: Path, tmp_path: Path, check
         theirs = [event for event in trls.state.log_history if "loss" in event]
         assert [event["num_tokens"] for event in log] == [event["num_tokens"] for event in theirs]
         assert log[-1]["mean_token_accuracy"] == pytest.approx(theirs[-1]["mean_token_accuracy"], abs=0.02)
-    assert log[-1]["num_computed_tokens"] < 0.8 * log[-1]["num_tokens"]
+    assert log[-1]["num_computed_tokens"] < 0.9 * log[-1]["num_tokens"]
