@@ -36,9 +36,13 @@ def trained(
         "disable_tqdm": True, "max_length": 2048, "bf16": False, "gradient_checkpointing": False, "max_steps": 3,
     }  # fmt: skip
     trainer = cls(
-        model=model, args=SFTConfig(output_dir=str(folder), **defaults | arguments), train_dataset=rows(num_rows),
-        processing_class=AutoTokenizer.from_pretrained(smollm2), peft_config=LoraConfig(r=4, target_modules="all-linear"), **pack,
-    )  # fmt: skip
+        model=model,
+        args=SFTConfig(output_dir=str(folder), **defaults | arguments),
+        train_dataset=rows(num_rows),
+        processing_class=AutoTokenizer.from_pretrained(smollm2),
+        peft_config=LoraConfig(r=4, target_modules="all-linear"),
+        **pack,
+    )
     trainer.train()
     return trainer
 
