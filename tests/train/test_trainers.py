@@ -32,7 +32,7 @@ def trained(
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_pretrained(smollm2, dtype=torch.float32)
     defaults = {
-        "learning_rate": 1e-2, "logging_steps": 1, "report_to": "none", "use_cpu": True, "save_strategy": "no",
+        "optim": "sgd", "learning_rate": 1.0, "logging_steps": 1, "report_to": "none", "use_cpu": True, "save_strategy": "no",
         "disable_tqdm": True, "max_length": 2048, "bf16": False, "gradient_checkpointing": False, "max_steps": 3,
     }  # fmt: skip
     trainer = cls(
@@ -47,8 +47,9 @@ def trained(
     return trainer
 
 
-def losses(trainer: Any) -> list[float]:
-    return [event["loss"] for event in trainer.state.log_history if "loss" in event]
+def logged(trainer: Any, key: str) -> list[float]:
+    """Of each step."""
+    return [event[key] for event in trainer.state.log_history if key in event and "loss" in event]
 
 
 def adapter(trainer: Any) -> torch.Tensor:
@@ -61,15 +62,13 @@ def test_steps_are_those_of_trl_row_for_row(smollm2: Path, tmp_path: Path, check
     steps = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2, "num_rows": 6, "max_steps": 4}
     trls = trained(SFTTrainer, smollm2, tmp_path, pack={}, **steps)
     options = steps | {"gradient_checkpointing": checkpointing}
-    for ours in (
-        trained(LabelledLossTrainer, smollm2, tmp_path, pack={}, **options),
-        trained(PackedTrainer, smollm2, tmp_path, pack={"pack_tokens": 8192}, **options),
-        trained(PackedTrainer, smollm2, tmp_path, pack={"pack_tokens": 150}, **options),
-    ):
-        assert losses(ours) == pytest.approx(losses(trls), rel=1e-5)
-        torch.testing.assert_close(adapter(ours), adapter(trls), atol=2e-5, rtol=1e-3)
-        log = [event for event in ours.state.log_history if "loss" in event]
-        theirs = [event for event in trls.state.log_history if "loss" in event]
-        assert [event["num_tokens"] for event in log] == [event["num_tokens"] for event in theirs]
-        assert log[-1]["mean_token_accuracy"] == pytest.approx(theirs[-1]["mean_token_accuracy"], abs=0.02)
-    assert log[-1]["num_computed_tokens"] < 0.9 * log[-1]["num_tokens"]
+    padded = trained(LabelledLossTrainer, smollm2, tmp_path, pack={}, **options)
+    packed = trained(PackedTrainer, smollm2, tmp_path, pack={"pack_tokens": 8192}, **options)
+    in_small_packs = trained(PackedTrainer, smollm2, tmp_path, pack={"pack_tokens": 200}, **options)
+    for ours in (padded, packed, in_small_packs):
+        assert logged(ours, "loss") == pytest.approx(logged(trls, "loss"), rel=1e-5)
+        torch.testing.assert_close(adapter(ours), adapter(trls), atol=1e-5, rtol=1e-3)
+        assert logged(ours, "num_tokens") == logged(trls, "num_tokens")
+        assert logged(ours, "mean_token_accuracy") == pytest.approx(logged(trls, "mean_token_accuracy"), abs=0.05)
+    assert logged(packed, "num_computed_tokens")[-1] < 0.7 * logged(packed, "num_tokens")[-1]
+    assert logged(padded, "num_computed_tokens")[-1] > logged(padded, "num_tokens")[-1]
