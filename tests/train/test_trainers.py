@@ -25,15 +25,13 @@ def rows(number: int) -> Dataset:
     )
 
 
-def trained(
-    cls: Any, smollm2: Path, folder: Path, *, num_rows: int = 12, pack: dict[str, int], **arguments: Any
-) -> Any:
+def trained(cls: Any, smollm2: Path, folder: Path, *, num_rows: int, pack: dict[str, int], **arguments: Any) -> Any:
     """A trainer after its steps; the adapter's first values are those of the seed."""
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_pretrained(smollm2, dtype=torch.float32)
     defaults = {
-        "optim": "sgd", "learning_rate": 1.0, "logging_steps": 1, "report_to": "none", "use_cpu": True, "save_strategy": "no",
-        "disable_tqdm": True, "max_length": 2048, "bf16": False, "gradient_checkpointing": False, "max_steps": 3,
+        "optim": "sgd", "learning_rate": 1.0, "logging_steps": 1, "report_to": "none", "use_cpu": True,
+        "save_strategy": "no", "disable_tqdm": True, "max_length": 2048, "bf16": False, "gradient_checkpointing": False,
     }  # fmt: skip
     trainer = cls(
         model=model,
