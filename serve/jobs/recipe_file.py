@@ -42,7 +42,7 @@ def write_recipe(settings: ApiSettings, job: Job, model: Path) -> Path:
     held_out = inputs / ("validation.jsonl" if job.validation_file else "training.jsonl")
     recipe = {
         "name": job.id, "runs": str(settings.runs), "model": {"path": str(model)}, "template": base.template,
-        "share_prefix": base.share_prefix, "lora": _lora(base.lora, job.local), "sft": _sft(base.sft, job),
+        "pack_tokens": base.pack_tokens, "lora": _lora(base.lora, job.local), "sft": _sft(base.sft, job),
         "merge": base.merge.model_dump(mode="json"), "serve": base.serve or {}, "gate": base.gate or {},
         "eval": {key: value for key, value in (base.eval or {}).items() if key not in ("suites", "environment")},
         "data": {
