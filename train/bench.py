@@ -130,9 +130,10 @@ def summary(results: list[Result]) -> dict[str, object]:
 
     def rate(counts: str) -> float:
         of_steps = [(getattr(r, counts)[1:], r.seconds[1:]) for r in results]
-        return round(
-            median(count / s for counted, spent in of_steps for count, s in zip(counted, spent, strict=True)), 3
+        middle: float = median(
+            count / s for counted, spent in of_steps for count, s in zip(counted, spent, strict=True)
         )
+        return round(middle, 3)
 
     rates = {f"{what}_per_s": rate(what) for what in ("rows", "row_tokens", "computed_tokens", "trained_tokens")}
     return {
