@@ -1,4 +1,4 @@
-# make quickstart, make test, make check: each sets up what it needs.
+# make quickstart, make test, make check: each sets up what it needs. make clients: client libraries for their tests.
 PYTHON ?= python3
 VENV ?= .venv
 # Without a GPU PyTorch's CPU build is enough. On Linux, pip's own index has the CUDA build (gigabytes): to be spared
@@ -7,7 +7,7 @@ TORCH_INDEX ?=
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 RUN = PYTHONPATH=. TOKENIZERS_PARALLELISM=false $(VENV)/bin/python
 
-.PHONY: quickstart test check setup
+.PHONY: quickstart test check setup clients
 quickstart: setup
 	$(RUN) -m recipes.run recipes/quickstart.yaml
 
@@ -27,4 +27,11 @@ $(VENV)/.ready: locks/cpu.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -q -c locks/cpu.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
 	$(PIP) install -q --no-deps -r locks/cpu.txt
+	touch $@
+
+clients: .venv-clients/.ready
+
+.venv-clients/.ready: locks/clients.txt
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip --disable-pip-version-check --no-input install -q --no-deps -r $<
 	touch $@
