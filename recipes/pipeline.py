@@ -106,8 +106,9 @@ class Pipeline:
         self._serve_and_score("merged", "--baseline-file", baseline, "--out", self.folder / "eval.json")
 
     def gate(self) -> None:
-        report = self.folder / "report.html"
-        self._python("eval.gate", self.folder / "eval.json", "--recipe", self.file, "--report", report, ok=(0, 1, 3))
+        pages = ("--report", "report.html"), ("--junit", "junit.xml"), ("--model-card", "model_card.md")
+        options = [part for option, name in pages for part in (option, self.folder / name)]
+        self._python("eval.gate", self.folder / "eval.json", "--recipe", self.file, *options, ok=(0, 1, 3))
 
     def _serve_and_score(self, name: str, *options: str | Path) -> None:
         suites = self.recipe.eval.suites or [self.folder / "rows" / "test.jsonl"]

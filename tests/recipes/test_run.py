@@ -47,6 +47,8 @@ def test_a_model_that_learnt_nothing_goes_through_every_step_and_fails_the_gate(
     scored = json.loads((folder / "eval.json").read_text())
     assert [scored[run]["endpoint"]["model"] for run in ("baseline", "candidate")] == ["tiny-base", "tiny"]
     assert "FAIL" in (folder / "report.html").read_text()
+    assert "FAIL" in (folder / "model_card.md").read_text()
+    assert "<failure" in (folder / "junit.xml").read_text()
     manifest = json.loads((folder / "merged" / "calltune.json").read_text())
     assert manifest["recipe"]["name"] == "tiny"
 
@@ -56,13 +58,14 @@ def test_a_model_that_learnt_nothing_goes_through_every_step_and_fails_the_gate(
 
     changes.append("sft.learning_rate=1e-3")
     changed = run("recipes/quickstart.yaml", *changes)
-    assert changed.returncode == 1
+    assert changed.returncode == 2
     assert "add --restart to begin anew" in changed.stderr
     restarted = run("recipes/quickstart.yaml", *changes, "merge.max_logit_difference=1e-9", "--restart")
     assert restarted.returncode == 2, restarted.stdout + restarted.stderr
     assert "the merged model differs from the adapter" in restarted.stderr
 
-    assert left_after_a_kill("recipes/quickstart.yaml", *changes, "sft.max_steps=500", "--restart") == []
+    launched = ("accelerate=train/accelerate/cpu.yaml", "sft.max_steps=500", "--restart")
+    assert left_after_a_kill("recipes/quickstart.yaml", *changes, *launched) == []
 
     (folder / "merged" / "calltune.json").unlink()
     (folder / "adapter" / "training.json").write_text("{}")
