@@ -70,6 +70,8 @@ def method_of(request: JobRequest) -> dict[str, Any]:
     method = request.method or Method(type="supervised")
     if method.type == "reinforcement":
         raise not_supported("Reinforcement fine-tuning is not supported", "method")
+    if method.type == "dpo":  # accepted, it would train the preferred answers with SFT
+        raise not_supported("Jobs of method dpo are not supported yet: run train.dpo on a recipe", "method")
     for other in {"supervised", "dpo", "reinforcement"} - {method.type}:
         if getattr(method, other) is not None:
             raise invalid_value(f"method.{other}", f"method.{other} does not fit method.type {method.type!r}")

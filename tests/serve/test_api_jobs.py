@@ -91,6 +91,7 @@ ERRORS = {
     ),
     "wrong part": ({"method": {"type": "supervised", "dpo": {}}}, "method.dpo", "invalid_value", "does not fit"),
     "reinforcement": ({"method": {"type": "reinforcement"}}, "method", "not_supported_locally", "not supported"),
+    "dpo": ({"method": {"type": "dpo"}}, "method", "not_supported_locally", "train.dpo"),
     "long suffix": ({"suffix": "x" * 65}, "suffix", "invalid_value", "64"),
     "empty suffix": ({"suffix": ""}, "suffix", "invalid_value", "at least 1"),
     "NUL": ({"suffix": "a\0"}, "suffix", "invalid_value", "NUL"),
