@@ -72,18 +72,14 @@ def method_of(request: JobRequest) -> dict[str, Any]:
         raise not_supported("Reinforcement fine-tuning is not supported", "method")
     if method.type == "dpo":  # accepted, it would train the preferred answers with SFT
         raise not_supported("Jobs of method dpo are not supported yet: run train.dpo on a recipe", "method")
-    for other in {"supervised", "dpo", "reinforcement"} - {method.type}:
+    for other in ("dpo", "reinforcement"):
         if getattr(method, other) is not None:
             raise invalid_value(f"method.{other}", f"method.{other} does not fit method.type {method.type!r}")
-    section = method.supervised if method.type == "supervised" else method.dpo
-    given = section.hyperparameters if section else None
+    given = method.supervised.hyperparameters if method.supervised else None
     older = request.hyperparameters if request.hyperparameters and request.hyperparameters.model_fields_set else None
-    if older and method.type != "supervised":
-        raise invalid_value("hyperparameters", f"give them as method.{method.type}.hyperparameters")
     if older and given and given.model_fields_set and older != given:
         raise invalid_value("hyperparameters", "hyperparameters differ from those of method.supervised: give one")
-    default = Dpo() if method.type == "dpo" else Supervised()
-    chosen = given if given and given.model_fields_set else older or default
+    chosen = given if given and given.model_fields_set else older or Supervised()
     return {"type": method.type, method.type: {"hyperparameters": chosen.model_dump()}}
 
 
