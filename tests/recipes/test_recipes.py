@@ -71,7 +71,7 @@ def test_the_8b_recipes_train_two_steps_on_a_tiny_llama3(name: str, tmp_path: Pa
         ("lora.rank=8", "unknown key 'lora.rank'"),
         ("sft.packing=true", "sft.packing cannot be set: set `pack_tokens`"),
         ("sft.assistant_only_loss=true", "labels come from data.render"),
-        ("dpo.bate=1", "unknown key 'dpo.bate' (fix: did you mean 'beta'?)"),
+        ("dpo.betta=1", "unknown key 'dpo.betta' (fix: did you mean 'beta'?)"),
         ("dpo.max_length=9", "dpo.max_length cannot be set: the longest row of a run is sft.max_length"),
         ("serve.prot=1", "unknown key 'serve.prot' (fix: did you mean 'port'?)"),
         ("gate.thresholds.exact=1.5", "key 'gate.thresholds.exact'"),
