@@ -14,7 +14,6 @@ import os
 from pathlib import Path
 
 import openai
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -27,11 +26,12 @@ from eval.environments.play_results import PlayFile, PlayResult, play_result, pl
 from eval.environments.playing import Player
 from eval.environments.settings import PlaySection
 from eval.evaluation import require_writable, write_json
+from eval.section_options import add_section_options, with_section_options
 
 
 def main() -> int:
     args = _parser().parse_args()
-    settings = _settings(args)
+    settings = with_section_options(PlaySection(), args, PlaySection.model_fields)
     rows = [row for path in args.rows for row in read_rows(path)[: settings.limit or None]]
     environments = [_environment(row, settings) for row in rows]
     require_writable(args.out)
@@ -55,19 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", required=True, metavar="NAME", help="the model's served name")
     add("--api-key", default=os.environ.get("OPENAI_API_KEY") or "none", help="default: $OPENAI_API_KEY, or `none`")
     add("--out", type=Path, default=Path("play.json"), metavar="FILE", help="default: play.json")
-    for name, field in PlaySection.model_fields.items():
-        add(f"--{name.replace('_', '-')}", help=f"{field.description or name} (default: {field.default})")
+    add_section_options(parser, PlaySection, PlaySection.model_fields)
     return parser
-
-
-def _settings(args: argparse.Namespace) -> PlaySection:
-    given = {name: getattr(args, name) for name in PlaySection.model_fields if getattr(args, name) is not None}
-    try:
-        return PlaySection.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = f"--{str(first['loc'][0]).replace('_', '-')}"
-        raise UserError(f"{option} {first['input']}: {first['msg']}", where="command line") from error
 
 
 def _environment(numbered: NumberedRow, settings: PlaySection) -> FaultyEnvironment:

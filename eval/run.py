@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from pydantic import ValidationError
 from rich.console import Console
 
 from data.settings import load_settings
@@ -37,6 +36,7 @@ from eval.evaluation import (
 from eval.history import note_run, since_last_run
 from eval.report import write_report
 from eval.scores import aggregate, result
+from eval.section_options import add_section_options, with_section_options
 from eval.settings import EvalRecipe, EvalSection
 from eval.suite import Suite, read_suite
 from eval.table import score_table
@@ -52,7 +52,7 @@ _OPTIONS = (
 def main() -> None:
     args = _parser().parse_args()
     recipe = load_settings(args.recipe, [], EvalRecipe) if args.recipe else EvalRecipe()
-    settings = _with_options(recipe.eval, args)
+    settings = with_section_options(recipe.eval, args, _OPTIONS)
     suite = read_suite(_suite_paths(args, settings), settings)
     facts, sampling = SuiteFacts.of(suite), Sampling.of(settings)
     baseline = read_baseline(args.baseline_file, facts, sampling) if args.baseline_file else None
@@ -108,21 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--recipe", type=Path, metavar="FILE", help="take the `eval` and `gate` sections from this recipe")
     add("--restart", action="store_true", help="ask everything again, also what an interrupted run was told")
     add("--dry-run", action="store_true", help="check suite and endpoint, ask nothing")
-    for name in _OPTIONS:
-        field = EvalSection.model_fields[name]
-        add(f"--{name.replace('_', '-')}", help=f"{field.description or name} (default: {field.default})")
+    add_section_options(parser, EvalSection, _OPTIONS)
     return parser
-
-
-def _with_options(section: EvalSection, args: argparse.Namespace) -> EvalSection:
-    """Defaults < recipe < command line."""
-    given = {name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None}
-    try:
-        return EvalSection.model_validate({**section.model_dump(), **given})
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = f"--{str(first['loc'][0]).replace('_', '-')}"
-        raise UserError(f"{option} {first['input']}: {first['msg']}", where="command line") from error
 
 
 def _suite_paths(args: argparse.Namespace, settings: EvalSection) -> list[Path]:

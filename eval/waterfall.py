@@ -17,17 +17,17 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data.user_error import UserError, run_program
+from data.user_error import run_program
 from eval.endpoint import Endpoint, check_endpoint
 from eval.evaluation import require_writable, write_json
 from eval.item import Item
 from eval.layers.asking import WAYS, Way
 from eval.layers.following import Followed, follow_all
 from eval.layers.waterfall_file import WaterfallFile, paired_ways, steps, waterfall_table, ways_table
+from eval.section_options import add_section_options, with_section_options
 from eval.settings import EvalSection
 from eval.suite import read_suite
 
@@ -36,7 +36,7 @@ _OPTIONS = ("environment", "limit", "concurrency", "timeout_s", "max_tokens", "m
 
 def main() -> int:
     args = _parser().parse_args()
-    settings = _settings(args)
+    settings = with_section_options(EvalSection(), args, _OPTIONS)
     suite = read_suite(args.rows, settings)
     require_writable(args.out)
     endpoints = _endpoints(args)
@@ -75,20 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--ways", nargs="*", default=["required", "strict"], choices=WAYS[2:], help="default: required strict")
     add("--api-key", default=os.environ.get("OPENAI_API_KEY") or "none", help="default: $OPENAI_API_KEY, or `none`")
     add("--out", type=Path, default=Path("waterfall.json"), metavar="FILE", help="default: waterfall.json")
-    for name in _OPTIONS:
-        field = EvalSection.model_fields[name]
-        add(f"--{name.replace('_', '-')}", help=f"{field.description or name} (default: {field.default})")
+    add_section_options(parser, EvalSection, _OPTIONS)
     return parser
-
-
-def _settings(args: argparse.Namespace) -> EvalSection:
-    given = {name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None}
-    try:
-        return EvalSection.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = f"--{str(first['loc'][0]).replace('_', '-')}"
-        raise UserError(f"{option} {first['input']}: {first['msg']}", where="command line") from error
 
 
 def _endpoints(args: argparse.Namespace) -> list[Endpoint]:
