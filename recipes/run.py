@@ -25,7 +25,7 @@ from recipes.pipeline import Pipeline, StepError
 from recipes.recipe import Recipe
 from recipes.steps import Ledger, Step
 from serve.server_process import ServerError
-from train.arguments import dpo_config, lora_config, quantization_config, sft_config
+from train.arguments import require_known_keys
 
 console = Console()
 EVALUATION = ("baseline", "score", "gate")
@@ -58,13 +58,6 @@ def main() -> int:
     outcome = json.loads((recipe.folder / "verdict.json").read_text())["outcome"]
     console.print(f"report: {recipe.folder / 'report.html'}")
     return EXIT_STATUS[outcome]
-
-
-def require_known_keys(recipe: Recipe) -> None:
-    """Refuse a wrong key now, not after an hour."""
-    lora_config(recipe), sft_config(recipe), quantization_config(recipe)
-    if recipe.dpo is not None:
-        dpo_config(recipe)
 
 
 def run_steps(steps: list[Step], ledger: Ledger) -> None:

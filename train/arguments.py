@@ -59,6 +59,13 @@ REFUSED_DPO = {
 }
 
 
+def require_known_keys(recipe: TrainRecipe) -> None:
+    """Refuse a wrong key now, not after an hour: UserError."""
+    lora_config(recipe), sft_config(recipe), quantization_config(recipe)
+    if recipe.dpo is not None:
+        dpo_config(recipe)
+
+
 def lora_config(recipe: TrainRecipe, token_indices: dict[str, list[int]] | None = None) -> LoraConfig:
     _require_known("lora", recipe.lora, LoraConfig)
     config = {**LORA_DEFAULTS, **recipe.lora}
