@@ -25,7 +25,7 @@ def browser() -> str:
 def opened(browser: str, page: Path, profile: Path) -> Element:
     """The page as it stands after its scripts."""
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", "--dump-dom"]
-    shown = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=60)
+    shown = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=300)
     assert shown.returncode == 0, shown.stderr
     return Tree(shown.stdout).root
 

@@ -31,7 +31,12 @@ def convert(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "data.convert", *map(str, words)]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, cwd=folder, env={"PYTHONPATH": str(root), "COLUMNS": "200"}
+        command,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=folder,
+        env={"PYTHONPATH": str(root), "COLUMNS": "200"},
     )
 
 

@@ -40,7 +40,7 @@ def command(url: str, requests: Path, out: Path, *words: str, model: str = "righ
 def run(*args: object, **options: str) -> "subprocess.CompletedProcess[str]":
     environment = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
     return subprocess.run(
-        command(*args, **options), capture_output=True, text=True, timeout=60, env=environment  # type: ignore[arg-type]
+        command(*args, **options), capture_output=True, text=True, timeout=300, env=environment  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def test_reasoning_that_rows_leave_out_is_counted(tmp_path: Path, teacher: Scrip
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path: Path, teacher: ScriptedTeacher) -> None:
     requests, out = requests_file(tmp_path, 10), tmp_path / "rows.jsonl"
     limited = ["bash", "-c", 'ulimit -f 8; exec "$@"', "bash", *command(teacher.base_url, requests, out)]
-    full = subprocess.run(limited, capture_output=True, text=True, timeout=60)
+    full = subprocess.run(limited, capture_output=True, text=True, timeout=300)
     told = [line for line in full.stderr.splitlines() if not line.startswith("playing with")]
     assert (full.returncode, len(told)) == (2, 1), full.stderr
     assert "rows.answers.jsonl: cannot be written" in told[0]
@@ -202,5 +202,5 @@ def test_a_foreign_journal_is_refused_by_line(tmp_path: Path) -> None:
 
 def test_it_starts_without_torch() -> None:
     code = "import data.distill, data.exercise, sys; print(*sorted({'torch', 'transformers'} & set(sys.modules)))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert (loaded.returncode, loaded.stdout, loaded.stderr) == (0, "\n", "")

@@ -194,7 +194,7 @@ def test_every_value_is_mentioned() -> None:
 
 def run(*words: str | Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "data.exercise", *map(str, words)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "data.exercise", *map(str, words)], capture_output=True, text=True, timeout=300
     )
 
 

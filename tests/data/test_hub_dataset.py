@@ -46,7 +46,7 @@ def convert(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         "HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1",
     }  # fmt: skip
     command = [sys.executable, "-m", "data.convert", "--out", "rows.jsonl", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder, env=environment)
 
 
 def test_every_split_is_read_and_told_by_its_name(repository: Path, tmp_path: Path) -> None:

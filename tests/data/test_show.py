@@ -15,7 +15,7 @@ ROW = raw(user("Ping a"), says(None, ping({"hots": 1}), weight=0), result("no"),
 
 def show(*words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "data.show", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | {"COLUMNS": "120"})
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | {"COLUMNS": "120"})
 
 
 def cells(output: str) -> list[list[str]]:

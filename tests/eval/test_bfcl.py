@@ -108,7 +108,7 @@ def test_categories_are_suites_by_name_and_in_yaml(tmp_path: Path) -> None:
 
 def test_without_the_package_one_line_says_what_to_install() -> None:
     code = "import sys; sys.modules['bfcl_eval'] = None\nfrom eval.bfcl import bfcl_items\nbfcl_items('multiple')"
-    failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert "UserError: bfcl:multiple: the package bfcl-eval is not installed (fix: pip install" in failed.stderr
 
 

@@ -18,7 +18,7 @@ COFFEE = Path(__file__).parents[2] / "data" / "samples" / "taskmaster_coffee" / 
 def play(rows: Path, script: Script, *words: str | Path) -> subprocess.CompletedProcess[str]:
     with scripted_server(script) as url:
         command = [sys.executable, "-m", "eval.play", rows, "--base-url", url, "--model", MODEL, *words]
-        return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=120)
+        return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
 
 
 def read(path: Path) -> JsonObject:

@@ -15,7 +15,7 @@ Process = subprocess.CompletedProcess[str]
 
 
 def program(name: str, *words: str | Path) -> Process:
-    return subprocess.run([sys.executable, "-m", name, *map(str, words)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, "-m", name, *map(str, words)], capture_output=True, text=True, timeout=300)
 
 
 def score(folder: Path, suite: Suite, model: str, *words: str | Path) -> Process:

@@ -60,7 +60,7 @@ def page(folder: Path) -> Element:
     attacked = folder / "attacked.html"
     attacked.write_text(report.read_text().replace("</main>", attack))
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    shown = subprocess.run([*command, "--dump-dom", attacked.as_uri()], capture_output=True, text=True, timeout=120)
+    shown = subprocess.run([*command, "--dump-dom", attacked.as_uri()], capture_output=True, text=True, timeout=300)
     assert shown.returncode == 0, shown.stderr
     return Tree(shown.stdout).root
 

@@ -31,7 +31,7 @@ def test_the_page_shows_jobs_curves_and_models(api: ApiServer, client: OpenAI, b
         browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}",
         "--virtual-time-budget=4000", "--dump-dom", api.base_url.removesuffix("v1"),
     ]  # fmt: skip
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
     escaped = model.replace("<", "&lt;").replace(">", "&gt;")
     assert f"<td>{done.id}</td>" in shown and escaped in shown and HOSTILE not in shown
     assert "<title>calltune</title>" in shown

@@ -22,7 +22,7 @@ REQUEST = {"model": "tiny", "messages": [{"role": "user", "content": "Weather in
 
 def engine(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "serve.engine", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_a_dry_run_prints_the_command_and_starts_nothing(smollm2: Path) -> None:

@@ -191,7 +191,7 @@ def test_hard_rows_come_from_training_files_and_never_from_the_test_side(
 
 def run(recipe: Path, tokenizer: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "data.prepare", str(recipe), *overrides, "--tokenizer", str(tokenizer)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_the_program_tells_each_stage_and_refuses_in_one_line(
