@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from data.parallel_rows import on_all_cores
+from data.preference_row import PreferenceRow
 from data.reading import NumberedPreference, NumberedRow
 from data.render import Rendered, Renderer, Tokenizer
 from data.row import Row
@@ -14,8 +15,6 @@ from data.user_error import UserError
 
 MANY = 10_000  # rows; a process needs some seconds to start and to load what renders
 BATCH = 100
-
-AnyNumbered = TypeVar("AnyNumbered", NumberedRow, NumberedRow | NumberedPreference)
 
 
 class Length(NamedTuple):
@@ -41,7 +40,7 @@ def row_lengths(
         renderer = Renderer(tokenizer, template)
         yield from (_row_lengths(numbered, renderer) for numbered in rows)
         return
-    for batch in on_all_cores(_batch_lengths, _batches(rows), _load, (tokenizer, template)):
+    for batch in on_all_cores(_batch_lengths, _packed_batches(rows), _load, (tokenizer, template)):
         yield from batch
 
 
@@ -51,13 +50,30 @@ def render_many(rows: Sequence[NumberedRow], tokenizer: Tokenizer, template: Tem
         renderer = Renderer(tokenizer, template)
         yield from (renderer.render(numbered.row) for numbered in rows)
         return
-    for batch in on_all_cores(_batch_rendered, _batches(rows), _load, (tokenizer, template)):
+    for batch in on_all_cores(_batch_rendered, _packed_batches(rows), _load, (tokenizer, template)):
         yield from batch
 
 
-def _batches(rows: Iterable[AnyNumbered]) -> Iterator[list[AnyNumbered]]:
-    rest = iter(rows)
-    while batch := list(islice(rest, BATCH)):
+class _Packed(NamedTuple):
+    """A row as JSON: for another process to read in a fourth of the time that unpickling its objects takes."""
+
+    path: Path
+    line: int
+    is_preference: bool
+    json: str
+
+    def unpacked(self) -> NumberedRow | NumberedPreference:
+        if self.is_preference:
+            return NumberedPreference(self.path, self.line, PreferenceRow.model_validate_json(self.json))
+        return NumberedRow(self.path, self.line, Row.model_validate_json(self.json))
+
+
+def _packed_batches(rows: Iterable[NumberedRow | NumberedPreference]) -> Iterator[list[_Packed]]:
+    packed = (
+        _Packed(path, line, isinstance(row, PreferenceRow), row.model_dump_json(exclude_unset=True))
+        for path, line, row in rows
+    )
+    while batch := list(islice(packed, BATCH)):
         yield batch
 
 
@@ -69,12 +85,12 @@ def _load(tokenizer: Tokenizer, template: Template) -> None:
     _loaded.append(Renderer(tokenizer, template))
 
 
-def _batch_rendered(batch: list[NumberedRow]) -> list[Rendered]:
-    return [_loaded[0].render(numbered.row) for numbered in batch]
+def _batch_rendered(batch: list[_Packed]) -> list[Rendered]:
+    return [_loaded[0].render(Row.model_validate_json(packed.json)) for packed in batch]
 
 
-def _batch_lengths(batch: list[NumberedRow | NumberedPreference]) -> list[RowLengths]:
-    return [_row_lengths(numbered, _loaded[0]) for numbered in batch]
+def _batch_lengths(batch: list[_Packed]) -> list[RowLengths]:
+    return [_row_lengths(packed.unpacked(), _loaded[0]) for packed in batch]
 
 
 def _row_lengths(numbered: NumberedRow | NumberedPreference, renderer: Renderer) -> RowLengths:

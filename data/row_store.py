@@ -13,12 +13,13 @@ from data.preparation.card import data_card
 from data.preparation.entries import Dropped, Entry
 from data.preparation.lengths import Ruler
 from data.preparation.stages import Prepared, prepare_rows
-from data.reading import file_sha256
+from data.reading import file_sha256, is_large
 from data.render import Tokenizer
 from data.row import JsonObject
 from data.rules.severities import DEFAULTS, FILE_NAME, RuleSeverities
 from data.settings import DataSection
 from data.template import Template
+from data.unfinished import NOTHING_KEPT, Unfinished
 from data.user_error import UserError
 from data.whole_file import whole_file, write_whole
 
@@ -62,6 +63,11 @@ class RowStore(NamedTuple):
         return self.folder / FILE_NAME
 
     @property
+    def unfinished(self) -> Path:
+        """Of a run that was killed on large files: what it had found."""
+        return self.folder.with_name("rows.unfinished")
+
+    @property
     def key(self) -> Path:
         """Holds the `rows_key` that the rows were made with."""
         return self.folder / "key.sha256"
@@ -94,18 +100,29 @@ def fill_row_store(
         what = "it lies in the folder of this run, which writes its own evaluation there"
         raise UserError(what, where=str(section.hard.eval), fix="give the recipe another name, or copy the file out")
     ruler = Ruler(tokenizer, template, max_length, section.too_long)
-    prepared = prepare_rows(section, ruler, own_test=store.test)
+    key = rows_key(section, template, max_length)
+    unfinished = _unfinished(store, section, tokenizer, key)
+    prepared = prepare_rows(section, ruler, store.test, unfinished)
     summary: JsonObject = {name: _counts(rows, prepared.dropped[name]) for name, rows in prepared.splits.items()}
     card = data_card(section, ruler, prepared, summary)
     if len(prepared.reports) > 1:
         summary["stages"] = [report._asdict() for report in prepared.reports]
     store.train.unlink(missing_ok=True)  # or rows of an earlier recipe would lie beside this one's key
-    write_whole(store.key, rows_key(section, template, max_length))
+    write_whole(store.key, key)
     _write_rules(store, section.rules)
     write_whole(store.card, card)
     write_whole(store.summary, json.dumps(summary, indent=2) + "\n")
     _write_rows(store, prepared)
+    unfinished.remove()
     return summary
+
+
+def _unfinished(store: RowStore, section: DataSection, tokenizer: Tokenizer, key: str) -> Unfinished:
+    """Small files are sooner prepared again than written down."""
+    if not any(map(is_large, section.files)):
+        return NOTHING_KEPT
+    tokens = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+    return Unfinished(store.unfinished, f"{key} {tokens}")
 
 
 def _counts(rows: list[Entry], dropped: list[Dropped]) -> JsonObject:

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
+from typing import NamedTuple
 
 from data.preparation.called_tools import called_names
 from data.preparation.dedupe import count_duplicates
@@ -13,7 +14,7 @@ from data.preparation.lengths import Ruler
 from data.preparation.stages import Prepared, StageReport
 from data.reading import file_sha256
 from data.row import JsonObject
-from data.row_summary import SHAPES, persona, shape_of
+from data.row_summary import SHAPES, Shape, persona, shape_of
 from data.settings import DataSection
 
 MAX_LISTED = 50
@@ -24,13 +25,23 @@ PACKAGES = ("numpy", "pydantic", "rapidfuzz", "tokenizers", "transformers")
 """Whose versions may change a row, a token or a draw."""
 
 
+class Counts(NamedTuple):
+    """Rows of a split by what they hold."""
+
+    shapes: Counter[Shape]
+    personas: Counter[str]
+    listed: Counter[str]
+    """By the name of a tool."""
+    called: Counter[str]
+
+
 def data_card(section: DataSection, ruler: Ruler, prepared: Prepared, summary: JsonObject) -> str:
     """The card as Markdown."""
     train = prepared.splits["train"]
-    personas = Counter(persona(entry.row) or "(none)" for entry in train)
+    counted = {name: _counts(entries) for name, entries in prepared.splits.items()}
     parts = [
         "# Data card",
-        _rows(prepared, summary),
+        _rows(counted, summary),
         f"Training rows that are an earlier one again, repetitions by weight not counted: {count_duplicates(train)}.",
         "## Files",
         _files(section),
@@ -39,22 +50,32 @@ def data_card(section: DataSection, ruler: Ruler, prepared: Prepared, summary: J
         "## What was done to the training rows",
         _stages(prepared.reports),
         "## Tools",
-        _tools(prepared),
+        _tools(counted),
         "## Personas of the training rows",
-        _counted("first line of the system text", personas, len(train)),
+        _counted("first line of the system text", counted["train"].personas, len(train)),
         "## Settings",
         "```json\n" + json.dumps(_settings(section, ruler), indent=2, ensure_ascii=False) + "\n```",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _rows(prepared: Prepared, summary: JsonObject) -> str:
+def _counts(entries: Iterable[Entry]) -> Counts:
+    """Each row is looked at once: it may have to be read for that."""
+    counts = Counts(Counter(), Counter(), Counter(), Counter())
+    for entry in entries:
+        row = entry.row
+        counts.shapes[shape_of(row)] += 1
+        counts.personas[persona(row) or "(none)"] += 1
+        counts.listed.update(row.tool_names())
+        counts.called.update(called_names(row))
+    return counts
+
+
+def _rows(counted: dict[str, Counts], summary: JsonObject) -> str:
     rows = []
-    for name, entries in prepared.splits.items():
-        shapes = Counter(shape_of(entry.row) for entry in entries)
-        counts = summary[name]
-        figures = [counts[key] for key in ("rows", "tokens", "trained_tokens", "longest_tokens")]
-        rows.append([name, *figures, *(shapes[shape] for shape in SHAPES), _causes(counts["dropped"])])
+    for name, counts in counted.items():
+        figures = [summary[name][key] for key in ("rows", "tokens", "trained_tokens", "longest_tokens")]
+        rows.append([name, *figures, *(counts.shapes[shape] for shape in SHAPES), _causes(summary[name]["dropped"])])
     return _table(["split", "rows", "tokens", "trained", "longest", *SHAPES, "left out"], rows)
 
 
@@ -78,18 +99,11 @@ def _stages(reports: list[StageReport]) -> str:
     return _table(["stage", "rows in", "rows out", "left out", "notes"], rows)
 
 
-def _tools(prepared: Prepared) -> str:
-    listed = Counter(name for entry in prepared.splits["train"] for name in entry.row.tool_names())
-    called = {name: _calling_rows(entries) for name, entries in prepared.splits.items()}
-    names = sorted(
-        set(listed).union(*called.values()), key=lambda name: (-sum(called[split][name] for split in called), name)
-    )
-    rows = [[name, listed[name], *(called[split][name] for split in called)] for name in names[:MAX_LISTED]]
-    return _table(["tool", "listed in train", *(f"called in {split}" for split in called)], rows) + _more(names)
-
-
-def _calling_rows(entries: Iterable[Entry]) -> Counter[str]:
-    return Counter(name for entry in entries for name in called_names(entry.row))
+def _tools(counted: dict[str, Counts]) -> str:
+    listed, called = counted["train"].listed, [counts.called for counts in counted.values()]
+    names = sorted(set(listed).union(*called), key=lambda name: (-sum(calls[name] for calls in called), name))
+    rows = [[name, listed[name], *(calls[name] for calls in called)] for name in names[:MAX_LISTED]]
+    return _table(["tool", "listed in train", *(f"called in {split}" for split in counted)], rows) + _more(names)
 
 
 def _counted(what: str, counts: Counter[str], total: int) -> str:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from data.preparation.entries import Dropped, Entry, StageResult
-from data.preparation.likeness import near_pairs, row_hashes
+from data.preparation.likeness import near_pairs
+from data.unfinished import NOTHING_KEPT, Unfinished
 
 
 class Deduplicated(NamedTuple):
@@ -16,15 +17,17 @@ class Deduplicated(NamedTuple):
 def count_duplicates(entries: list[Entry]) -> int:
     """Rows that are an earlier one again, those not counted that a weight repeats."""
     distinct = list({entry.key: entry for entry in entries}.values())
-    return len(distinct) - len(set(row_hashes(distinct)))
+    return len(distinct) - len({entry.same for entry in distinct})
 
 
-def drop_duplicates(entries: list[Entry], how: Literal["exact", "near"]) -> Deduplicated:
+def drop_duplicates(
+    entries: list[Entry], how: Literal["exact", "near"], unfinished: Unfinished = NOTHING_KEPT
+) -> Deduplicated:
     """`exact`: the same messages and tools as rendered. `near`: also the same calls in nearly the same words."""
     firsts: dict[bytes, Entry] = {}
     kept, dropped, first_of = [], [], {}
-    for entry, same in zip(entries, row_hashes(entries), strict=True):
-        first = firsts.setdefault(same, entry)
+    for entry in entries:
+        first = firsts.setdefault(entry.same, entry)
         if first is entry:
             kept.append(entry)
             continue
@@ -34,7 +37,7 @@ def drop_duplicates(entries: list[Entry], how: Literal["exact", "near"]) -> Dedu
         return Deduplicated(StageResult(kept, dropped), first_of)
     near: set[int] = set()
     near_first: dict[tuple[Path, int], tuple[Path, int]] = {}
-    for pair in near_pairs(kept):
+    for pair in near_pairs(kept, unfinished, "dedupe"):
         # A row that is like a row left out, but like none that stays, is no copy of anything trained.
         if pair.later in near or pair.first in near:
             continue
@@ -48,10 +51,12 @@ def drop_duplicates(entries: list[Entry], how: Literal["exact", "near"]) -> Dedu
     return Deduplicated(StageResult(left, dropped), first_of | near_first)
 
 
-def drop_near_held_out(entries: list[Entry], held_out: list[Entry]) -> StageResult:
+def drop_near_held_out(
+    entries: list[Entry], held_out: list[Entry], unfinished: Unfinished = NOTHING_KEPT
+) -> StageResult:
     """Training rows that make the same calls in nearly the same words as a held-out row go: its answer is in them."""
     alike: dict[int, str] = {}
-    for pair in near_pairs(held_out + entries):
+    for pair in near_pairs(held_out + entries, unfinished, "held-out", len(held_out)):
         if pair.first < len(held_out) <= pair.later:
             detail = f"the same calls in nearly the same words as {held_out[pair.first].where} ({pair.alike:.0%} alike)"
             alike.setdefault(pair.later - len(held_out), detail)

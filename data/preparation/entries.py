@@ -1,5 +1,6 @@
 """A row on its way from a file into the run, and what leaves the way."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import NamedTuple, overload
 
 from data.reading import NumberedRow
 from data.row import JsonObject, Row
+from data.rules.sets import calls_text, row_text
 from data.scratch_rows import ScratchRows
 from data.stored_rows import StoredRows
 
@@ -29,6 +31,10 @@ class Entry(NamedTuple):
     source: str
     """The label of its source."""
     numbered: NumberedRow | StoredRow
+    same: bytes
+    """Equal for rows that are rendered alike: ids and the spelling of arguments do not count."""
+    calls: bytes
+    """Equal for rows that make the same calls."""
     num_tokens: int = 0
     """Known once it has been rendered."""
     num_trained: int = 0
@@ -49,8 +55,8 @@ class Entry(NamedTuple):
     def with_row(self, row: Row) -> "Entry":
         """The entry with another row, which lies on disk where the first one does."""
         if isinstance(self.numbered, NumberedRow):
-            return self._replace(numbered=self.numbered._replace(row=row))
-        return self._replace(numbered=self.numbered._replace(rows=_scratch(), number=_scratch().add(row)))
+            return entry_of(self.source, self.numbered._replace(row=row))
+        return entry_of(self.source, self.numbered._replace(rows=_scratch(), number=_scratch().add(row)))
 
 
 class EntryRows(Sequence[NumberedRow]):
@@ -89,14 +95,23 @@ class StageResult(NamedTuple):
     """What the stage has to tell beside its counts."""
 
 
+def entry_of(source: str, numbered: NumberedRow | StoredRow) -> Entry:
+    row = numbered.row
+    return Entry(source, numbered, _digest(row_text(row)), _digest(calls_text(row)))
+
+
 def entries_of(source: str, rows: Sequence[NumberedRow]) -> list[Entry]:
     """An entry for each row; rows that lie on disk stay there."""
     if not isinstance(rows, StoredRows):
-        return [Entry(source, row) for row in rows]
+        return [entry_of(source, row) for row in rows]
     if not rows:
         return []
     path = rows[0].path
-    return [Entry(source, StoredRow(path, line, rows, line)) for line in rows.lines]
+    return [entry_of(source, StoredRow(path, line, rows, line)) for line in rows.lines]
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 @cache

@@ -1,5 +1,6 @@
 """Every row rendered once: proof that it can be, its length in tokens, and whether it fits."""
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from data.parallel_render import row_lengths
@@ -7,6 +8,7 @@ from data.preparation.entries import Dropped, Entry, EntryRows, StageResult
 from data.progress_bar import progress_over
 from data.render import Tokenizer, render
 from data.template import Template
+from data.unfinished import NOTHING_KEPT, Unfinished
 from data.user_error import UserError
 
 
@@ -28,15 +30,13 @@ class Ruler(NamedTuple):
         return entry.num_tokens <= self.max_length
 
 
-def keep_fitting(name: str, entries: list[Entry], ruler: Ruler) -> StageResult:
+def keep_fitting(name: str, entries: list[Entry], ruler: Ruler, unfinished: Unfinished = NOTHING_KEPT) -> StageResult:
     """Raises UserError for a row that cannot be rendered, one too long where that is refused, or none left."""
     kept, dropped = [], []
-    lengths = row_lengths(EntryRows(entries), ruler.tokenizer, ruler.template)
+    lengths = unfinished.results(f"lengths-{name}", lambda done: _lengths(entries[done:], ruler))
     with progress_over(lengths, f"rendering {name} rows", len(entries)) as tracked:
-        for entry, length in zip(entries, tracked, strict=True):
-            if length.fault:
-                raise UserError(length.fault, where=entry.where, fix=length.fix)
-            measured = entry._replace(num_tokens=length.lengths[0].tokens, num_trained=length.lengths[0].trained_tokens)
+        for entry, (num_tokens, num_trained) in zip(entries, tracked, strict=True):
+            measured = entry._replace(num_tokens=num_tokens, num_trained=num_trained)
             if ruler.fits(measured):
                 kept.append(measured)
                 continue
@@ -49,3 +49,10 @@ def keep_fitting(name: str, entries: list[Entry], ruler: Ruler) -> StageResult:
         what = f"all {len(entries)} {name} rows are longer than {ruler.max_length} tokens"
         raise UserError(what, fix="raise sft.max_length")
     return StageResult(kept, dropped)
+
+
+def _lengths(entries: list[Entry], ruler: Ruler) -> Iterator[list[int]]:
+    for entry, length in zip(entries, row_lengths(EntryRows(entries), ruler.tokenizer, ruler.template), strict=True):
+        if length.fault:
+            raise UserError(length.fault, where=entry.where, fix=length.fix)
+        yield [*length.lengths[0]]

@@ -1,17 +1,20 @@
 """When two rows are the same, or nearly: what `data.rules.sets` warns of, with every pair compared where it can be."""
 
-import hashlib
 from array import array
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
+from typing import Any
 
 import numpy as np
 from rapidfuzz import fuzz, process
 
 from data.near_duplicates import ALIKE, Pair, alike_pairs, sketch
 from data.preparation.entries import Entry
-from data.rules.sets import MAX_TEXTS, calls_text, row_text, words
+from data.rules.sets import MAX_TEXTS, words
+from data.unfinished import NOTHING_KEPT, Unfinished
 
 MAX_COMPARED = 10_000
 """Rows of one and the same calls that are compared all with all, in 15 s of one core; more go through MinHash, which
@@ -19,30 +22,34 @@ misses a few."""
 BLOCK = 500
 
 
-def row_hashes(entries: Iterable[Entry]) -> Iterator[bytes]:
-    """Equal for rows that are rendered alike: ids and the spelling of arguments do not count."""
-    return (_hash(row_text(entry.row)) for entry in entries)
+def near_pairs(
+    entries: list[Entry], unfinished: Unfinished = NOTHING_KEPT, stage: str = "", num_firsts: int | None = None
+) -> Iterator[Pair]:
+    """Rows with the same calls in nearly the same words, by position; of a pair the `later` never comes down again.
+
+    With `num_firsts` the `first` of a pair need be none but one of so many entries at the start.
+    """
+    found = unfinished.results(f"pairs-{stage}", lambda done: islice(_sorted_pairs(entries, num_firsts), done, None))
+    return (Pair(*pair) for pair in found)
 
 
-def _hash(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-def near_pairs(entries: list[Entry]) -> Iterator[Pair]:
-    """Rows with the same calls in nearly the same words, by position; of a pair the `later` never comes down again."""
+def _sorted_pairs(entries: list[Entry], num_firsts: int | None) -> Iterator[list[Any]]:
     same_calls = defaultdict(list)
     for position, entry in enumerate(entries):
-        same_calls[_hash(calls_text(entry.row))].append(position)
-    pairs = [pair for positions in same_calls.values() if len(positions) > 1 for pair in _alike(entries, positions)]
-    yield from sorted(pairs, key=lambda pair: (pair.later, pair.first))
+        same_calls[entry.calls].append(position)
+    end = len(entries) if num_firsts is None else num_firsts
+    groups = (positions for positions in same_calls.values() if len(positions) > 1 and positions[0] < end)
+    pairs = [pair for positions in groups for pair in _alike(entries, positions, end)]
+    return ([*pair] for pair in sorted(pairs, key=lambda pair: (pair.later, pair.first)))
 
 
-def _alike(entries: list[Entry], positions: list[int]) -> Iterator[Pair]:
+def _alike(entries: list[Entry], positions: list[int], end: int) -> Iterator[Pair]:
+    """All pairs whose first one stands before `end`, and maybe others."""
     if len(positions) > MAX_COMPARED:
         yield from _probably_alike(entries, positions)
         return
     texts = [words(entries[position].row) for position in positions]
-    for start in range(0, len(texts), BLOCK):
+    for start in range(0, bisect_left(positions, end), BLOCK):
         block = texts[start : start + BLOCK]
         scores = process.cdist(block, texts[start:], scorer=fuzz.ratio, score_cutoff=100 * ALIKE, dtype=np.float32)
         for first, later in zip(*np.nonzero(np.triu(scores, k=1)), strict=True):

@@ -7,15 +7,18 @@ two sides. A training row that only lists a held-out tool keeps its other tools;
 """
 
 import random
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from data.near_duplicates import Pair
 from data.preparation.called_tools import called_identities, called_names, without_tools
 from data.preparation.entries import Dropped, Entry
 from data.preparation.groups import Groups
-from data.preparation.likeness import near_pairs, row_hashes
+from data.preparation.likeness import near_pairs
 from data.preparation.request_template import request_template
 from data.preparation.settings import Split, count_of
 from data.row import JsonObject
+from data.unfinished import NOTHING_KEPT, Unfinished
 from data.user_error import UserError
 
 Group = list[int]
@@ -32,7 +35,9 @@ class Sides(NamedTuple):
     notes: JsonObject
 
 
-def split_rows(entries: list[Entry], split: Split, fixed: set[str], seed: int) -> Sides:
+def split_rows(
+    entries: list[Entry], split: Split, fixed: set[str], seed: int, unfinished: Unfinished = NOTHING_KEPT
+) -> Sides:
     """Take test and validation rows out of `entries`; each side keeps their order.
 
     `fixed` sources stay in training, and with them what is like them. Raises UserError where no row can be held out.
@@ -42,7 +47,7 @@ def split_rows(entries: list[Entry], split: Split, fixed: set[str], seed: int) -
     if sum(wanted.values()) >= num_free:
         what = f"{sum(wanted.values())} rows to be held out of {num_free}"
         raise UserError(what, where="data.split", fix="ask for fewer rows")
-    groups = _groups(entries, split)
+    groups = _groups(entries, split, near_pairs(entries, unfinished, "split"))
     free = [group for group in groups if not any(entries[position].source in fixed for position in group)]
     rng = random.Random(f"{seed} split")
     chosen = _draw_by_tool(entries, free, wanted, rng) if split.by == "tool" else _draw(free, wanted, rng)
@@ -60,10 +65,10 @@ def split_rows(entries: list[Entry], split: Split, fixed: set[str], seed: int) -
     return _without_held_out_tools(sides) if split.by == "tool" else sides
 
 
-def _groups(entries: list[Entry], split: Split) -> list[Group]:
+def _groups(entries: list[Entry], split: Split, near: Iterable[Pair]) -> list[Group]:
     groups = Groups(len(entries))
-    groups.join_equal([same] for same in row_hashes(entries))
-    for pair in near_pairs(entries):
+    groups.join_equal([entry.same] for entry in entries)
+    for pair in near:
         groups.join(pair.first, pair.later)
     if split.by == "template":
         groups.join_equal([request_template(entry.row)] for entry in entries)

@@ -38,6 +38,7 @@ from data.reading import require_no_error
 from data.row import JsonObject
 from data.rules.sets import set_findings
 from data.settings import DataSection
+from data.unfinished import Unfinished
 from data.user_error import UserError
 
 
@@ -75,25 +76,25 @@ class _Training:
         self.dropped += result.dropped
 
 
-def prepare_rows(section: DataSection, ruler: Ruler, own_test: Path) -> Prepared:
-    """All stages; `own_test` is where the run's held-out rows are written.
+def prepare_rows(section: DataSection, ruler: Ruler, own_test: Path, unfinished: Unfinished) -> Prepared:
+    """All stages; `own_test` is where the run's held-out rows are written, `unfinished` holds what a killed run found.
 
     Raises UserError for a file with a fault, a row that cannot be rendered, too long a row where that is refused, a
     held-out row that is also a training row, a setting that cannot be met, or no row left.
     """
-    entries, test = read_entries(section)
+    entries, test = read_entries(section, unfinished)
     training = _Training(entries)
     hard = read_hard_keys(section.hard.eval, entries, [*section.test, own_test]) if section.hard else set()
     if section.dedupe != "off":
-        result, first_of = drop_duplicates(entries, section.dedupe)
+        result, first_of = drop_duplicates(entries, section.dedupe, unfinished)
         hard = {first_of.get(key, key) for key in hard}
         training.pass_on("dedupe", result)
     if section.dedupe == "near" and test:
-        training.pass_on("held out", drop_near_held_out(training.entries, test))
+        training.pass_on("held out", drop_near_held_out(training.entries, test, unfinished))
     splits = {"train": training.entries, "test": test}
     if section.split:
         shared = {source.label for source in section.mixture if source.share}
-        sides = split_rows(training.entries, section.split, shared, section.seed)
+        sides = split_rows(training.entries, section.split, shared, section.seed, unfinished)
         training.pass_on("split", StageResult(sides.train, sides.dropped, sides.notes))
         splits = {"train": sides.train, "validation": sides.validation, "test": sides.test or test}
         if not section.split.validation:
@@ -101,7 +102,7 @@ def prepare_rows(section: DataSection, ruler: Ruler, own_test: Path) -> Prepared
     dropped = {}
     for name, rows in splits.items():
         _require_rows(name, rows)
-        result = keep_fitting(name, rows, ruler)
+        result = keep_fitting(name, rows, ruler, unfinished)
         splits[name], dropped[name] = result.kept, result.dropped
         if name == "train":
             training.pass_on("lengths", result)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from data.preparation.entries import Dropped, Entry
+from data.preparation.entries import Dropped, Entry, entry_of
 from data.reading import NumberedRow, read_rows
 from data.row import JsonObject, Row
 from data.settings import DataSection
@@ -21,7 +21,7 @@ REAL = ("seal_tools", "home_assistant", "taskmaster_coffee")
 def entries(*rows: JsonObject, source: str = "data.train") -> list[Entry]:
     """Lines 1, 2, ... of f.jsonl."""
     return [
-        Entry(source, NumberedRow(Path("f.jsonl"), line, Row.model_validate(row)))
+        entry_of(source, NumberedRow(Path("f.jsonl"), line, Row.model_validate(row)))
         for line, row in enumerate(rows, start=1)
     ]
 
@@ -55,7 +55,7 @@ def calling(text: str, *names: str, listed: tuple[str, ...] = (), system: str = 
 
 def real_entries(shared_data: Path, name: str, limit: int = 300) -> list[Entry]:
     rows = [row for file in ("train", "test") for row in read_rows(shared_data / name / f"{file}.jsonl")]
-    return [Entry("data.train", row) for row in rows[:limit]]
+    return [entry_of("data.train", row) for row in rows[:limit]]
 
 
 def settings(**data: Any) -> DataSection:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data.preparation.entries import Entry
+from data.preparation.entries import Entry, entry_of
 from data.preparation.hard_rows import read_hard_keys, take_hard
 from data.preparation.settings import Hard
 from data.reading import read_rows
@@ -22,7 +22,7 @@ def train(tmp_path: Path) -> Path:
 
 
 def loaded(path: Path) -> list[Entry]:
-    return [Entry("data.train", row) for row in read_rows(path)]
+    return [entry_of("data.train", row) for row in read_rows(path)]
 
 
 def refusal(path: Path, train: list[Entry], *held_out: Path) -> str:

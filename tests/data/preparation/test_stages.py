@@ -209,7 +209,7 @@ def test_the_program_tells_each_stage_and_refuses_in_one_line(
     before = contents(tmp_path / "try" / "rows")
     gone = run(recipe, smollm2, "data.train=[gone.jsonl]")
     assert (gone.returncode, gone.stderr) == (
-        2, "error: gone.jsonl: cannot be read: No such file or directory (fix: check the path)\n"
+        2, "error: gone.jsonl: cannot be read: No such file or directory (fix: check the recipe's paths)\n"
     )  # fmt: skip
     share = run(recipe, smollm2, "data.split.test=1.5")
     reason = "Input should be a share below 1 or a whole number of rows (got 1.5)"
