@@ -3,6 +3,9 @@
 Reads or makes the rows of the recipe's `data` section, checks and renders every one, and takes them through the stages
 that the section asks for (`data.preparation.stages`). Writes runs/NAME/rows: train.jsonl, test.jsonl, validation.jsonl
 (where asked for), dropped.jsonl (each row left out, with its cause), summary.json and data_card.md.
+
+Files larger than memory will do. A killed run of such files goes on with the same command: what its stages had found
+stands in runs/NAME/rows.unfinished until all is written.
 """
 
 import argparse

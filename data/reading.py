@@ -26,7 +26,7 @@ from data.strict_json import load_json
 from data.unfinished import NOTHING_KEPT, Unfinished
 from data.user_error import UserError
 
-LARGE_BYTES = 48 * 2**20
+LARGE_BYTES = 16 * 2**20
 """A file of more is read on all cores, and its rows stay on disk; those of a smaller one are held, which is faster."""
 GZIP_RATIO = 8  # rows packed to bytes, about
 

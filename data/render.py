@@ -43,7 +43,7 @@ class Rendered(NamedTuple):
 
     @property
     def num_trained(self) -> int:
-        return sum(label != IGNORE for label in self.labels)
+        return len(self.labels) - self.labels.count(IGNORE)
 
 
 class WrittenTool(NamedTuple):

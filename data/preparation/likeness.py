@@ -16,9 +16,9 @@ from data.preparation.entries import Entry
 from data.rules.sets import MAX_TEXTS, words
 from data.unfinished import NOTHING_KEPT, Unfinished
 
-MAX_COMPARED = 10_000
-"""Rows of one and the same calls that are compared all with all, in 15 s of one core; more go through MinHash, which
-misses a few."""
+MAX_COMPARED, MAX_LETTERS = 10_000, 2_000_000
+"""Rows of one and the same calls, and letters of them all, that are compared all with all, in 15 s of one core; more go
+through MinHash, which misses a few. The time grows with the square of either."""
 BLOCK = 500
 
 
@@ -44,12 +44,19 @@ def _sorted_pairs(entries: list[Entry], num_firsts: int | None) -> Iterator[list
 
 
 def _alike(entries: list[Entry], positions: list[int], end: int) -> Iterator[Pair]:
-    """All pairs whose first one stands before `end`, and maybe others."""
-    if len(positions) > MAX_COMPARED:
-        yield from _probably_alike(entries, positions)
-        return
-    texts = [words(entries[position].row) for position in positions]
-    for start in range(0, bisect_left(positions, end), BLOCK):
+    """Pairs of `positions`, those alone where need be whose first one is below `end`."""
+    texts: list[str] = []
+    num_letters = 0
+    for position in positions:
+        if len(positions) > MAX_COMPARED or num_letters > MAX_LETTERS:
+            return _probably_alike(entries, positions)
+        texts.append(words(entries[position].row))
+        num_letters += len(texts[-1])
+    return _surely_alike(texts, positions, bisect_left(positions, end))
+
+
+def _surely_alike(texts: list[str], positions: list[int], num_firsts: int) -> Iterator[Pair]:
+    for start in range(0, num_firsts, BLOCK):
         block = texts[start : start + BLOCK]
         scores = process.cdist(block, texts[start:], scorer=fuzz.ratio, score_cutoff=100 * ALIKE, dtype=np.float32)
         for first, later in zip(*np.nonzero(np.triu(scores, k=1)), strict=True):

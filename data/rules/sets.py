@@ -21,7 +21,7 @@ from data.row import Row
 from data.rules.findings import Fault, Finding, place
 from data.rules.severities import RuleSeverities
 
-MAX_TEXTS = 50_000  # remembered while they are compared
+MAX_TEXTS = 10_000  # remembered while they are compared
 
 
 class Placed(NamedTuple):

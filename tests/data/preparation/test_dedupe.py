@@ -62,15 +62,16 @@ def test_a_row_like_one_left_out_alone_stays() -> None:
     assert lines(drop_duplicates(rows, "near").result.kept) == [1, 3]
 
 
-@pytest.mark.parametrize(("limit", "block"), [(10, 2), (10, 3), (4, 500)])
+@pytest.mark.parametrize(("limit", "letters", "block"), [(10, 1000, 2), (10, 1000, 3), (4, 1000, 500), (10, 100, 500)])
 def test_the_way_of_comparing_does_not_change_what_is_found(
-    limit: int, block: int, monkeypatch: pytest.MonkeyPatch
+    limit: int, letters: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(likeness, "MAX_COMPARED", limit)
+    monkeypatch.setattr(likeness, "MAX_LETTERS", letters)
     monkeypatch.setattr(likeness, "BLOCK", block)
     texts = ["Turn the lamp in the hall on, please, it is dark in there", "Where has the cat gone to, at this hour?"]
     rows = entries(*(calling(text + end, listed=("lamp",)) for end in ("", "!", ".") for text in texts))
-    assert [pair.later for pair in near_pairs(rows)] == [2, 3, 4, 4, 5, 5] if limit > 6 else [2, 3, 4, 5]
+    assert [pair.later for pair in near_pairs(rows)] == [2, 3, 4, 4, 5, 5] if limit * letters > 6000 else [2, 3, 4, 5]
 
 
 def test_duplicates_are_counted_without_those_that_a_weight_repeats() -> None:
