@@ -29,6 +29,8 @@ class Combination(NamedTuple):
     seed: int = 7
 
     def of(self, key: str, deltas: list[torch.Tensor]) -> torch.Tensor:
+        if self.method == "linear" and self.weights == [1.0]:
+            return deltas[0]  # which PEFT's function would copy three times
         weights = torch.tensor(self.weights)
         if self.method == "linear":
             total: torch.Tensor = task_arithmetic(deltas, weights)
@@ -60,11 +62,13 @@ class AdapterDeltas:
         """What to add to `weight`, which is `rows` of the base's fp32 weight of this name; of its shape."""
         module = key.removesuffix(".weight")
         if f"{module}.lora_A.weight" in self._names:
-            down, up = (self.tensor(f"{module}.lora_{side}.weight") for side in "AB")
+            down = self.tensor(f"{module}.lora_A.weight")
             if down.dim() != 2:
                 raise UserError(f"{module}: LoRA on a convolution cannot be merged here", where=str(self.folder))
-            scaling = self._scaling(module, len(down))
-            return (down.T[rows] @ up.T if self.config.fan_in_fan_out else up[rows] @ down) * scaling
+            up, scaling = f"{module}.lora_B.weight", self._scaling(module, len(down))
+            if self.config.fan_in_fan_out:
+                return (down.T[rows] @ self.tensor(up).T).mul_(scaling)
+            return (self.tensor(up, rows) @ down).mul_(scaling)
         if module + _TOKENS in self._names:
             delta = torch.zeros_like(weight)
             start = rows.start or 0
@@ -72,7 +76,7 @@ class AdapterDeltas:
                 if start <= trained < start + len(weight):
                     delta[trained - start] = values - weight[trained - start]
             return delta
-        return self.tensor(key)[rows] - weight  # a module trained whole (modules_to_save)
+        return self.tensor(key, rows) - weight  # a module trained whole (modules_to_save)
 
     def shape(self, key: str, num_rows: int) -> tuple[int, ...]:
         """Of the weight that it was trained beside; where it only knows some rows of that, as if it had `num_rows`."""
@@ -90,9 +94,9 @@ class AdapterDeltas:
             return name
         raise UserError(f"{name} cannot be merged into a weight", where=str(self.folder), fix="serve the adapter as is")
 
-    def tensor(self, name: str) -> torch.Tensor:
-        """A tensor of the adapter by its module's name, in fp32."""
-        tensor: torch.Tensor = self._file.get_tensor(self._names[name])
+    def tensor(self, name: str, rows: slice = slice(None)) -> torch.Tensor:
+        """A tensor of the adapter by its module's name, or some rows of it, in fp32."""
+        tensor: torch.Tensor = self._file.get_slice(self._names[name])[rows]
         return tensor.float()
 
     def _shape(self, name: str) -> tuple[int, ...]:
@@ -116,7 +120,7 @@ class AdapterDeltas:
 def combined_weight(
     key: str, weight: torch.Tensor, adapters: list[AdapterDeltas], combination: Combination, rows: slice = slice(None)
 ) -> torch.Tensor:
-    """`weight`, fp32 and `rows` of the whole, with what the adapters add to it: the sum in fp32.
+    """`weight`, fp32 and `rows` of the whole, with what the adapters add to it, in place: the sum in fp32.
 
     Only `linear` can be asked for less than all rows.
     """
@@ -127,4 +131,4 @@ def combined_weight(
         return weight
     deltas = [adapter.of(key, weight, rows) for adapter, _ in changing]
     part = combination._replace(weights=[share for _, share in changing])
-    return weight + part.of(key, deltas)
+    return weight.add_(part.of(key, deltas))

@@ -6,16 +6,20 @@ memory, which for one shard of an 8B model is 5 GB.
 """
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
 import torch
-from safetensors import safe_open
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-BLOCK = 1 << 25  # values in memory at once
+BLOCK = 1 << 20
+"""Values in memory at once: few enough for the processor's cache and for memory to be reused."""
+
+READ_AHEAD = 1 << 26
+"""Bytes that the disk is asked for while a block before them is computed."""
 
 
 class Entry(NamedTuple):
@@ -25,6 +29,8 @@ class Entry(NamedTuple):
     """In the format's words: BF16, F32, I64 ..."""
     shape: tuple[int, ...]
     num_bytes: int
+    offset: int = 0
+    """Of its first byte in the file."""
 
     @property
     def is_float(self) -> bool:
@@ -34,21 +40,12 @@ class Entry(NamedTuple):
 class WeightFiles:
     """The tensors of all shards in a folder, by name.
 
-    A file is opened anew for each tensor: it is mapped into memory, and all that was ever read of it counts as this
-    process's memory until it is closed.
+    They are read and not mapped: what is mapped counts as this process's memory, and costs a page fault each 4 KiB.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.shards: dict[Path, dict[str, Entry]] = {}
-        for path in sorted(folder.glob("*.safetensors")):
-            with path.open("rb") as file:
-                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-            self.shards[path] = {
-                key: Entry(value["dtype"], tuple(value["shape"]), value["data_offsets"][1] - value["data_offsets"][0])
-                for key, value in header.items()
-                if key != "__metadata__"
-            }
+        self.shards = {path: _entries(path) for path in sorted(folder.glob("*.safetensors"))}
         self._shard_of = {key: path for path, entries in self.shards.items() for key in entries}
 
     def __contains__(self, key: str) -> bool:
@@ -58,10 +55,31 @@ class WeightFiles:
         return self.shards[self._shard_of[key]][key]
 
     def rows(self, key: str, rows: slice = slice(None)) -> torch.Tensor:
-        """Some rows of a tensor, in its own type; all by default."""
-        with safe_open(self._shard_of[key], "pt") as file:
-            tensor: torch.Tensor = file.get_slice(key)[rows] if self.entry(key).shape else file.get_tensor(key)
-            return tensor.clone()
+        """Some rows of a tensor, in its own type, all by default; their bytes if that is no float."""
+        entry = self.entry(key)
+        num_rows = entry.shape[0] if entry.shape else 1
+        start, stop, _ = rows.indices(num_rows)
+        row_bytes = entry.num_bytes // max(1, num_rows)
+        data = torch.empty((stop - start) * row_bytes, dtype=torch.uint8)
+        with self._shard_of[key].open("rb") as file:
+            file.seek(entry.offset + start * row_bytes)
+            assert file.readinto(data.numpy().data) == len(data), f"{self._shard_of[key]} ends within {key}"
+            os.posix_fadvise(file.fileno(), file.tell(), READ_AHEAD, os.POSIX_FADV_WILLNEED)
+        if not entry.is_float:
+            return data
+        return data.view(DTYPES[entry.dtype]).view((stop - start, *entry.shape[1:]) if entry.shape else ())
+
+
+def _entries(path: Path) -> dict[str, Entry]:
+    with path.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(header_bytes))
+    entries = {}
+    for key, value in header.items():
+        if key != "__metadata__":
+            start, end = value["data_offsets"]
+            entries[key] = Entry(value["dtype"], tuple(value["shape"]), end - start, 8 + header_bytes + start)
+    return entries
 
 
 def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
