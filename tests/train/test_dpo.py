@@ -1,8 +1,6 @@
 """The preference stage: our tokens reach TRL's trainer as they are, and the better answer becomes the likelier one."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,9 @@ from data.reading import read_rows
 from data.render import IGNORE, render
 from data.template import load_template
 from data.user_error import UserError
-from tests.conftest import ROOT
 from tests.data.rows import PING, ping, raw, says, user
 from tests.models import write_rows
+from tests.programs import run
 from train.arguments import dpo_config
 from train.preferences import TokenPairTrainer, load_pairs, token_pair
 from train.settings import TrainRecipe
@@ -126,18 +124,18 @@ def test_the_stage_trains_resumes_and_merges_onto_the_tuned_model(tmp_path: Path
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe(tmp_path, smollm2)))
 
-    def run(*arguments: str | Path) -> str:
-        done = subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    def output_of(module: str, *arguments: Path) -> str:
+        done = run(module, *arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert "4 pairs (0 too long and left out)" in run("-m", "train.dpo", path)
+    assert "4 pairs (0 too long and left out)" in output_of("train.dpo", path)
     folder = tmp_path / "runs" / "tiny"
     adapter = (folder / "adapter" / "adapter_model.safetensors").read_bytes()
     (folder / "checkpoints" / "checkpoint-6" / "trainer_state.json").unlink()
-    assert "checkpoint-3" in run("-m", "train.dpo", path)
+    assert "checkpoint-3" in output_of("train.dpo", path)
     assert (folder / "adapter" / "adapter_model.safetensors").read_bytes() == adapter
-    run("-m", "train.merge", folder / "adapter", folder / "merged")
+    output_of("train.merge", folder / "adapter", folder / "merged")
     manifest = json.loads((folder / "merged" / "calltune.json").read_text())
     assert manifest["base"] == str(smollm2) and manifest["merge"]["positions"] > 0
     assert list(manifest["tool_schemas"]) == ["ping"]

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
+from tests.programs import run
 
 pytestmark = pytest.mark.slow
 LAUNCH = ["-m", "accelerate.commands.launch", "--cpu", "--num_machines=1", "--mixed_precision=no"]
@@ -24,8 +25,11 @@ def train(folder: Path, model: Path, name: str, processes: int = 1, **changes: o
     }  # fmt: skip
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(recipe))
-    command = [sys.executable, *LAUNCH, f"--num_processes={processes}", "-m", "train.sft", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if processes == 1:
+        done = run("train.sft", path)
+    else:
+        command = [sys.executable, *LAUNCH, f"--num_processes={processes}", "-m", "train.sft", str(path)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     events = map(json.loads, (folder / "runs" / name / "events.jsonl").read_text().splitlines())
     return [event["loss"] for event in events if "loss" in event]
