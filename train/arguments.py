@@ -78,7 +78,12 @@ def sft_config(recipe: TrainRecipe) -> SFTConfig:
     """TRL's arguments. `truncation` cannot happen: rows over max_length were dropped whole and counted before."""
     _require_known("sft", recipe.sft, SFTConfig)
     _require_ours("sft", recipe.sft, REFUSED)
-    config = {**SFT_DEFAULTS, "use_cpu": not torch.cuda.is_available(), **recipe.sft}
+    has_validation = recipe.data.split is not None and recipe.data.split.validation > 0
+    evaluated = {"eval_strategy": "epoch" if has_validation else "no"}
+    config = {**SFT_DEFAULTS, "use_cpu": not torch.cuda.is_available(), **evaluated, **recipe.sft}
+    if config["eval_strategy"] != "no" and not has_validation:
+        what = "sft.eval_strategy is set, but there are no validation rows"
+        raise UserError(what, where="sft", fix="set data.split.validation, or take eval_strategy out")
     config |= {"output_dir": str(recipe.folder / "checkpoints"), "max_length": recipe.max_length}
     config["shuffle_dataset"] = config.get("shuffle_dataset", True)
     return _build("sft", SFTConfig, config)

@@ -3,8 +3,8 @@
     python -m train.bench FILE.jsonl... --model BASE [--narrow FILE.jsonl] [--rows-per-step N] [--steps N] [--json OUT]
 
 Ours, TRL with padding, and TRL with packing (`bfd`, which is padding-free; its attention on CPU is SDPA under a dense
-mask): each in a process of its own, in turn, `--rounds` times; medians over the steps after the first of each run. TRL
-runs with its default gradient checkpointing (`--no-trl-checkpointing` without) and `--trl-batch` rows at a time.
+mask): each in a process of its own, in turn, `--rounds` times; medians over the steps after the first of each run. All
+run with gradient checkpointing, TRL's default (`--no-checkpointing` without), TRL on `--trl-batch` rows at a time.
 `--narrow FILE` adds a made set: rows of one call each, all with the first twelve tools of FILE.
 `--model` is a folder with weights, or with a config and tokenizer alone, whose network is then random.
 """
@@ -47,8 +47,8 @@ def main() -> None:
             results = measure(rows[: args.rows], folder, args, Path(scratch))
         figures[name] = {way: summary(results[way]) for way in results}
         _print(name, figures[name])
-    if args.json:
-        write_whole(args.json, json.dumps(figures, indent=2) + "\n")
+        if args.json:
+            write_whole(args.json, json.dumps(figures, indent=2) + "\n")
 
 
 def _arguments() -> argparse.Namespace:
@@ -65,7 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows-per-step", type=int, default=8, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--pack-tokens", type=int, default=8192, metavar="N", help="ours (default: %(default)s)")
     parser.add_argument("--trl-batch", type=int, default=8, metavar="N", help="padded together (default: %(default)s)")
-    parser.add_argument("--no-trl-checkpointing", action="store_true", help="TRL without gradient checkpointing")
+    parser.add_argument("--no-checkpointing", action="store_true", help="keep activations, in all three")
     parser.add_argument("--steps", type=int, default=4, metavar="N", help="of each run (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="runs of each way (default: %(default)s)")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, metavar="WAY", help=f"of {', '.join(WAYS)}")
@@ -107,10 +107,12 @@ def measure(
         for way, found in results.items():
             job = Job(
                 way=way, model=str(args.model), rows=str(file), rows_per_step=args.rows_per_step,
-                micro_batch=args.trl_batch, checkpointing=not args.no_trl_checkpointing, steps=args.steps,
+                micro_batch=args.trl_batch, checkpointing=not args.no_checkpointing, steps=args.steps,
                 pack_tokens=args.pack_tokens,
             )  # fmt: skip
-            found.append(run(job, scratch))
+            found.append(result := run(job, scratch))
+            each = ", ".join(f"{spent:.1f}" for spent in result.seconds)
+            console.print(f"{way}: steps of {each} s, at most {result.peak_bytes / 2**30:.2f} GiB")
     return results
 
 

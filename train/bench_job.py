@@ -30,7 +30,7 @@ class Job(NamedTuple):
     micro_batch: int
     """Rows that TRL pads together."""
     checkpointing: bool
-    """TRL's default, for TRL: without it 8 long rows at once do not fit on many machines. Ours runs without."""
+    """TRL's default: without it 8 long rows at once do not fit on many machines."""
     steps: int
     pack_tokens: int
 
@@ -100,8 +100,9 @@ def make_trainer(
 
 def _batches(job: Job, lengths: list[int]) -> dict[str, Any]:
     """TRL's settings for about `rows_per_step` rows a step."""
+    checkpointing = {"gradient_checkpointing": job.checkpointing}
     if job.way == "ours":
-        return {"per_device_train_batch_size": job.rows_per_step, "max_length": None}
+        return {**checkpointing, "per_device_train_batch_size": job.rows_per_step, "max_length": None}
     if job.way == "trl padded":
         accumulation = job.rows_per_step // job.micro_batch
         batches = {"per_device_train_batch_size": job.micro_batch, "max_length": None}
@@ -110,7 +111,6 @@ def _batches(job: Job, lengths: list[int]) -> dict[str, Any]:
         length = max(TRL_PACK_LENGTH, *lengths)
         accumulation = max(1, round(job.rows_per_step * sum(lengths) / len(lengths) / length))
         batches = {"per_device_train_batch_size": 1, "packing": True, "max_length": length}
-    checkpointing = {"gradient_checkpointing": job.checkpointing}
     return {**batches, **checkpointing, "gradient_accumulation_steps": accumulation}
 
 

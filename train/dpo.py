@@ -9,75 +9,48 @@ the SFT adapter is merged first: with it still an adapter, switching off would g
 towards the reference would undo the SFT.
 """
 
-import argparse
-import os
-from pathlib import Path
-
-import torch
 from accelerate import PartialState
 from rich.console import Console
-from transformers import AutoModelForCausalLM
 
 from data.colour import coloured
 from data.reading import read_rows
-from data.row_store import RowStore
 from data.settings import load_settings
-from data.template import load_template
 from data.user_error import UserError, run_program
-from train.adapter import save_adapter
-from train.arguments import dpo_config, lora_config, quantization_config
-from train.checkpoints import resume_point, training_key
-from train.inputs import make_inputs
-from train.metrics import MetricsFile
+from train.arguments import dpo_config, lora_config
 from train.preferences import PairExamples, TokenPairTrainer, load_pairs
 from train.settings import TrainRecipe
-from train.traps import require_gradients, untrained_tokens
+from train.stage import begin, find_origin, load_model, stage_parser, train_adapter
+from train.traps import untrained_tokens
 
 console = Console()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", type=Path, help="recipe YAML")
-    parser.add_argument("overrides", nargs="*", help="section.key=value")
-    parser.add_argument("--dry-run", action="store_true", help="resolve, check, render one pair, stop before the model")
-    parser.add_argument("--restart", action="store_true", help="begin anew: throw away this run's checkpoints")
-    args = parser.parse_args()
+    args = stage_parser(__doc__).parse_args()
     recipe = load_settings(args.recipe, args.overrides, TrainRecipe)
     arguments, lora = dpo_config(recipe), lora_config(recipe)
 
-    if arguments.use_cpu and PartialState().num_processes == 1:
-        torch.set_num_threads(os.cpu_count() or 1)  # accelerate launch leaves one thread to each process
-    store, base, template = RowStore(recipe.folder / "rows"), recipe.folder / "base", load_template(recipe.template)
-    with PartialState().local_main_process_first():
-        tokenizer = make_inputs(recipe, base, store)
-    own = [store.pairs] if store.pairs.is_file() else []
+    stage = begin(recipe, arguments)
+    own = [stage.store.pairs] if stage.store.pairs.is_file() else []
     files = [*recipe.preferences.files, *own]
-    examples = load_pairs(files, read_rows(store.test), tokenizer, template, recipe.max_length)
+    held_out = read_rows(stage.store.test)
+    examples = load_pairs(files, held_out, stage.tokenizer, stage.template, recipe.max_length)
     if PartialState().is_main_process:
-        show(examples, tokenizer)
+        show(examples, stage.tokenizer)
     if args.dry_run:
         return
 
-    key = training_key(recipe, examples.sha256)
-    checkpoint = resume_point(Path(arguments.output_dir), key, restart=args.restart)
-    quantized = quantization_config(recipe)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype="bfloat16", quantization_config=quantized)
-    require_tuned(untrained_tokens(model, tokenizer, template))
+    origin = find_origin(stage, examples.sha256, restart=args.restart)
+    model = load_model(stage)
+    require_tuned(untrained_tokens(model, stage.tokenizer, stage.template))
     trainer = TokenPairTrainer(
         model=model,
         args=arguments,
         train_dataset=examples.dataset,
-        processing_class=tokenizer,
+        processing_class=stage.tokenizer,
         peft_config=lora,
-        callbacks=[MetricsFile(recipe.folder / "events.jsonl")],
     )
-    require_gradients(trainer.model)
-    console.print(f"resuming from {checkpoint}" if checkpoint else "starting from step 0")
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    save_adapter(trainer, recipe, key, examples, examples.sha256)
-    if trainer.accelerator.is_main_process:
-        console.print(f"adapter: {recipe.folder / 'adapter'}")
+    train_adapter(trainer, stage, origin, examples)
 
 
 def require_tuned(untrained: list[str]) -> None:

@@ -10,13 +10,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from peft import LoraConfig
 from transformers import AutoConfig
-from trl import SFTConfig
 
 from data.user_error import UserError
-from train.examples import Examples
-from train.settings import TrainRecipe
+from train.load import Load
 
 GIB = 2**30
 PEAK_SHARE = 0.4
@@ -31,6 +28,7 @@ class Device(NamedTuple):
     memory_gib: float
     peak_tflops: float
     """Dense bf16, from the maker's data sheet."""
+    is_cpu: bool = False
 
 
 DEVICES = {
@@ -55,6 +53,7 @@ class Shape(NamedTuple):
     """Width of the keys, and of the values."""
     vocabulary: int
     is_tied: bool
+    heads: int
 
     @property
     def matrices(self) -> dict[str, tuple[int, int]]:
@@ -73,42 +72,6 @@ class Shape(NamedTuple):
     def other_parameters(self) -> int:
         """Embeddings and norms."""
         return (1 if self.is_tied else 2) * self.vocabulary * self.hidden + (2 * self.layers + 1) * self.hidden
-
-
-class Load(NamedTuple):
-    """What a step computes."""
-
-    tokens_at_once: int
-    """Of one forward on one device."""
-    trained_at_once: int
-    row_length: int
-    """Mean, in tokens: what attention looks back on."""
-    tokens_in_all: int
-    """Computed in all epochs on all devices."""
-    rank: int
-    targets: list[str] | None
-    """Linear layers with LoRA; None: all."""
-    is_4bit: bool
-    is_checkpointed: bool
-
-
-def padded_load(recipe: TrainRecipe, arguments: SFTConfig, lora: LoraConfig, examples: Examples) -> Load:
-    """Rows padded to the longest of a batch, the longest of all in memory: packs and shared prefixes take less."""
-    lengths = sorted(map(len, examples.dataset["input_ids"]))
-    rows, epochs = arguments.per_device_train_batch_size, arguments.num_train_epochs
-    if arguments.max_steps > 0:
-        epochs = arguments.max_steps * rows * arguments.gradient_accumulation_steps / len(lengths)
-    targets = None if lora.target_modules == "all-linear" else sorted(lora.target_modules)
-    return Load(
-        tokens_at_once=rows * lengths[-1],
-        trained_at_once=round(rows * examples.num_trained / len(lengths)),
-        row_length=round(examples.num_tokens / len(lengths)),
-        tokens_in_all=round(epochs * examples.num_tokens),
-        rank=lora.r,
-        targets=targets,
-        is_4bit=recipe.quantization is not None,
-        is_checkpointed=arguments.gradient_checkpointing,
-    )
 
 
 class Estimate(NamedTuple):
@@ -133,6 +96,7 @@ def model_shape(folder: Path) -> Shape:
     return Shape(
         config.hidden_size, config.intermediate_size, config.num_hidden_layers, config.num_attention_heads * head,
         config.num_key_value_heads * head, config.vocab_size, bool(config.tie_word_embeddings),
+        config.num_attention_heads,
     )  # fmt: skip
 
 
@@ -143,7 +107,7 @@ def estimate(shape: Shape, load: Load, device: Device, num_devices: int = 1, *, 
     weights = (NF4_BYTES if load.is_4bit else 2) * shape.linear_parameters + 2 * shape.other_parameters
     if is_sharded:
         weights, adapter = weights / num_devices, adapter // num_devices
-    block = load.tokens_at_once * _block_bytes(shape)
+    block = load.tokens_at_once * (_block_bytes(shape) + (_score_bytes(shape, load) if device.is_cpu else 0))
     inputs = load.tokens_at_once * 2 * shape.hidden * shape.layers  # of each block, from which the rest is made again
     kept = inputs + block if load.is_checkpointed else shape.layers * block
     logits = load.trained_at_once * shape.vocabulary * (2 + 4 + 4)  # bf16, fp32, and the fp32 gradient
@@ -164,12 +128,17 @@ def _block_bytes(shape: Shape) -> int:
     return norms + attention + feed_forward
 
 
+def _score_bytes(shape: Shape, load: Load) -> int:
+    """The attention weights of one token in one block, which `train.tree_attention` keeps on CPU, in bytes."""
+    return round(2 * shape.heads * load.row_length / 2) if load.is_packed else 0
+
+
 def parse_device(text: str) -> Device:
-    """`h100`, or `MEMORY:PEAK` in GiB and TFLOP/s. Raises UserError."""
+    """`h100`, or `MEMORY:PEAK` in GiB and TFLOP/s, of a CPU `cpu:MEMORY:PEAK`. Raises UserError."""
     if text in DEVICES:
         return DEVICES[text]
-    if found := re.fullmatch(r"([\d.]+):([\d.]+)", text):
-        return Device(text, float(found[1]), float(found[2]))
+    if found := re.fullmatch(r"(cpu:)?([\d.]+):([\d.]+)", text):
+        return Device(text, float(found[2]), float(found[3]), is_cpu=found[1] is not None)
     raise UserError(
         f"no GPU {text!r} is known", where="--gpu",
         fix=f"give {', '.join(DEVICES)}, or GiB:TFLOP/s, for example 47:362",

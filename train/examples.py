@@ -23,10 +23,13 @@ TOKENS = pyarrow.list_(pyarrow.int32())
 COLUMNS = pyarrow.schema({"input_ids": TOKENS, "labels": TOKENS})
 BATCH = 1000  # rows in memory
 FILE_NAME = "rows.arrow"
+VALIDATION_NAME = "validation.arrow"
 
 
 class Examples(NamedTuple):
     dataset: Dataset
+    validation: Dataset | None
+    """Held-out rows for the loss while training, where the recipe asks for some."""
     first: Rendered
     """The first row, to be shown before the first step."""
     num_tokens: int
@@ -42,16 +45,20 @@ def load_examples(store: RowStore, tokenizer: Tokenizer, template: Template) -> 
     """
     folder = store.folder.parent / "examples"
     rows = read_rows(store.train)
+    has_validation = store.validation.is_file()
     if PartialState().is_local_main_process:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         write_examples(render_many(rows, tokenizer, template), folder / FILE_NAME)
+        if has_validation:
+            write_examples(render_many(read_rows(store.validation), tokenizer, template), folder / VALIDATION_NAME)
     PartialState().wait_for_everyone()
     dataset = Dataset.from_file(str(folder / FILE_NAME))
     labels = [chunk.flatten() for chunk in dataset.data.column("labels").chunks]
     tools: dict[str, Tool] = {tool.model_dump_json(): tool for item in rows for tool in item.row.tools or []}
     return Examples(
         dataset,
+        Dataset.from_file(str(folder / VALIDATION_NAME)) if has_validation else None,
         render(rows[0].row, tokenizer, template),
         sum(map(len, labels)),
         sum(compute.sum(compute.not_equal(chunk, IGNORE)).as_py() for chunk in labels),

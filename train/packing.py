@@ -22,6 +22,9 @@ from train.trie import Segment, Tokens, build_trie, common_length
 Pack = dict[str, Any]
 CPU_MULTIPLE = 16
 """On CPU a segment's length is a multiple of this: kernels are compiled anew for every shape."""
+CPU_UNSHARED = 1024
+"""On CPU a pack grows beyond this many tokens only by rows that share with it: longer ones are no quicker there, and
+what is kept for the way back is as large as the largest pack."""
 CUDA_LENGTHS = 8
 """On CUDA a pack is padded to one of this many lengths, the budget's parts, for the same reason."""
 
@@ -39,7 +42,8 @@ class PackCollator:
         self.on_cpu = on_cpu
 
     def __call__(self, features: list[dict[str, list[int]]]) -> dict[str, Any]:
-        numbers = pack_rows([feature["input_ids"] for feature in features], self.pack_tokens)
+        unshared = min(CPU_UNSHARED, self.pack_tokens) if self.on_cpu else self.pack_tokens
+        numbers = pack_rows([feature["input_ids"] for feature in features], self.pack_tokens, unshared)
         packs = [self.pack([features[number] for number in pack]) for pack in numbers]
         labels = torch.cat([pack["targets"] for pack in packs]).unsqueeze(0)
         # Trainer counts `shift_labels` as they are, and `labels`, which must be there too, without the first.
@@ -74,18 +78,19 @@ def _positions(segments: list[Segment]) -> list[int]:
     ]
 
 
-def pack_rows(rows: list[Tokens], budget: int) -> list[list[int]]:
+def pack_rows(rows: list[Tokens], budget: int, unshared: int) -> list[list[int]]:
     """Row numbers of each pack: best fit, the longest rows first, into packs of at most `budget` tokens.
 
-    A row goes where it adds the fewest tokens, and of such packs into the fullest. One that is longer than the budget
-    has a pack of its own.
+    A row goes where it adds the fewest tokens, and of such packs into the fullest; into one that it makes longer than
+    `unshared` only if a quarter of it is there. One that is longer than the budget has a pack of its own.
     """
     shared = shared_lengths(rows)
     packs: list[list[int]] = []
     sizes: list[int] = []
     for row in sorted(range(len(rows)), key=lambda number: (-len(rows[number]), number)):
         added = [len(rows[row]) - int(shared[row, pack].max()) for pack in packs]
-        fitting = [number for number in range(len(packs)) if sizes[number] + added[number] <= budget]
+        limits = [budget if more <= 0.75 * len(rows[row]) else unshared for more in added]
+        fitting = [number for number in range(len(packs)) if sizes[number] + added[number] <= limits[number]]
         if fitting:
             best = min(fitting, key=lambda number: (added[number], -sizes[number]))
             packs[best].append(row)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from peft.helpers import disable_input_dtype_casting
 from torch.nn.functional import pad
+from transformers.trainer_utils import EvalLoopOutput
 from trl import SFTTrainer
 
 from data.render import IGNORE
@@ -24,6 +25,8 @@ class LabelledLossTrainer(SFTTrainer):
         super().__init__(**options)
         add_labelled_loss(self.model.get_base_model())
         self._totals: Counter[str] = Counter()
+        self._evaluated = torch.zeros(2)
+        """Loss and number of the labelled tokens that this process has evaluated, summed."""
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: torch.Tensor | None = None
@@ -31,18 +34,47 @@ class LabelledLossTrainer(SFTTrainer):
         """Summed over this batch's trained tokens, divided by those of the whole step, all processes together."""
         assert not return_outputs, "there are no logits to return"
         self._count_tokens(inputs)
+        loss, num_targets = self._summed_loss(model, inputs)
+        if num_items_in_batch is None:
+            return loss / max(1, num_targets)
+        # As in TRL: DDP and FSDP average the gradients of the processes, which are to be summed.
+        return loss.mul(self.accelerator.num_processes).div(num_items_in_batch)
+
+    def _summed_loss(self, model: Any, inputs: Batch) -> tuple[torch.Tensor, int]:
+        """Over the labelled tokens of a batch, and how many those are."""
         inputs = self._model_inputs(inputs)
         # Under autocast PEFT's cast of every LoRA input to fp32 is undone at once, and is a tenth of a step.
         with disable_input_dtype_casting(model, active=self.accelerator.native_amp):
             outputs = model(**inputs)
-        num_targets = max(1, len(inputs["targets"]))
+        num_targets = len(inputs["targets"])
         metrics = self._metrics["train" if self.model.training else "eval"]
-        metrics["mean_token_accuracy"].append(outputs.num_correct.item() / num_targets)
-        loss: torch.Tensor = outputs.loss
-        if num_items_in_batch is None:
-            return loss / num_targets
-        # As in TRL: DDP and FSDP average the gradients of the processes, which are to be summed.
-        return loss.mul(self.accelerator.num_processes).div(num_items_in_batch)
+        metrics["mean_token_accuracy"].append(outputs.num_correct.item() / max(1, num_targets))
+        return outputs.loss, num_targets
+
+    @torch.no_grad()
+    def prediction_step(
+        self, model: Any, inputs: Batch, prediction_loss_only: bool, ignore_keys: list[str] | None = None
+    ) -> tuple[torch.Tensor, None, None]:
+        """Mean loss of a batch, with no logits; `evaluation_loop` weighs tokens, as training does, and not batches."""
+        before = self._evaluated
+        for part in self._parts(self._prepare_inputs(inputs)):
+            with self.compute_loss_context_manager():
+                loss, num_targets = self._summed_loss(model, part)
+            self._evaluated = self._evaluated + torch.tensor([loss.item(), num_targets])
+        loss_sum, num_targets = (self._evaluated - before).tolist()
+        return torch.tensor(loss_sum / max(1, num_targets), device=self.accelerator.device), None, None
+
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **options: Any) -> EvalLoopOutput:
+        """The Trainer's own, with the loss of a labelled token in place of its mean over batches."""
+        self._evaluated = torch.zeros(2)
+        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **options)
+        total = self.accelerator.reduce(self._evaluated.to(self.accelerator.device))
+        output.metrics[f"{metric_key_prefix}_loss"] = (total[0] / total[1]).item()
+        return output
+
+    def _parts(self, inputs: Batch) -> list[Batch]:
+        """What goes through the model at once."""
+        return [inputs]
 
     def _model_inputs(self, inputs: Batch) -> Batch:
         shifted = pad(inputs["labels"], (0, 1), value=IGNORE)[:, 1:].flatten()
@@ -76,15 +108,16 @@ class PackedTrainer(LabelledLossTrainer):
         super().__init__(data_collator=PackCollator(pad_token_id, pack_tokens, on_cpu=self.on_cpu), **options)
 
     def training_step(self, model: Any, inputs: Batch, num_items_in_batch: torch.Tensor | None = None) -> torch.Tensor:
-        packs = self._as_many_as_elsewhere(inputs["packs"])
+        packs = self._parts(inputs)
         losses = []
         for number, pack in enumerate(packs, start=1):
             with nullcontext() if number == len(packs) else self.accelerator.no_sync(model):
                 losses.append(super().training_step(model, pack, num_items_in_batch))
         return torch.stack(losses).sum()
 
-    def _as_many_as_elsewhere(self, packs: list[Pack]) -> list[Pack]:
+    def _parts(self, inputs: Batch) -> list[Pack]:
         """Every pass gathers FSDP's weights, so all processes must make as many: what lacks is made without targets."""
+        packs: list[Pack] = inputs["packs"]
         if self.accelerator.num_processes == 1:
             return packs
         count = torch.tensor([len(packs)], device=self.accelerator.device)

@@ -37,7 +37,7 @@ class Split(Section):
     test: Size = 0.1
     """0 where `data.test` or `data.synthesize` gives the test rows."""
     validation: Size = 0
-    """Written to validation.jsonl; training does not read them."""
+    """Written to validation.jsonl; train.sft gives their loss after each epoch, or as `sft.eval_strategy` says."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:

@@ -1,27 +1,21 @@
 """The benchmark's whole way on a tiny random network: figures that can be checked, not speed."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.programs import run
 
 COFFEE = ROOT / "data" / "samples" / "taskmaster_coffee" / "train.jsonl"
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "train.bench", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow
 def test_ours_and_trl_on_the_same_rows(tmp_path: Path, smollm2: Path) -> None:
     out = tmp_path / "bench.json"
     sizes = ["--rows", "8", "--rows-per-step", "4", "--trl-batch", "4", "--steps", "2"]
-    done = run(COFFEE, "--model", smollm2, *sizes, "--json", out)
+    done = run("train.bench", COFFEE, "--model", smollm2, *sizes, "--json", out)
     assert done.returncode == 0, done.stderr
     ways = json.loads(out.read_text())["taskmaster_coffee"]
     assert list(ways) == ["ours", "trl padded", "trl packed"]
@@ -41,6 +35,6 @@ def test_ours_and_trl_on_the_same_rows(tmp_path: Path, smollm2: Path) -> None:
     ],
 )
 def test_wrong_options_are_one_line(options: list[str], message: str, smollm2: Path) -> None:
-    done = run("--model", smollm2, *options)
+    done = run("train.bench", "--model", smollm2, *options)
     assert done.returncode == 2
     assert message in done.stderr and "Traceback" not in done.stderr

@@ -5,14 +5,19 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.commands.config.config_args import load_config_from_file
+from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
+from trl import SFTConfig
 
+from data.render import IGNORE, Rendered
 from data.user_error import UserError
 from tests.conftest import ROOT
-from train.estimate import DEVICES, GIB, Load, Shape, estimate, estimate_lines, model_shape, parse_device
+from train.estimate import DEVICES, GIB, Shape, estimate, estimate_lines, model_shape, parse_device
+from train.examples import Examples
+from train.load import Load, packed_load
 
-LLAMA3_8B = Shape(4096, 14336, 32, 4096, 1024, 128256, False)
+LLAMA3_8B = Shape(4096, 14336, 32, 4096, 1024, 128256, False, 32)
 LOAD = Load(4096, 400, 700, 10_000_000, 16, None, is_4bit=False, is_checkpointed=True)
 
 
@@ -48,6 +53,26 @@ def test_what_makes_a_run_smaller_or_quicker_does_so_in_the_estimate() -> None:
     assert estimate(LLAMA3_8B, LOAD, DEVICES["a100-80"]).seconds > 3 * usual.seconds
 
 
+def test_packs_are_counted_as_they_are_computed() -> None:
+    """Eight rows in steps of four: a hundred tokens that all share, then twenty of their own, ten of them trained."""
+    input_ids = [[*range(100), *range(200 * row, 200 * row + 20)] for row in range(1, 9)]
+    labels = [[IGNORE] * 110 + row[110:] for row in input_ids]
+    dataset = Dataset.from_dict({"input_ids": input_ids, "labels": labels})
+    examples = Examples(dataset, None, Rendered("", [], [], []), 960, 80, [])
+    padded = LOAD._replace(tokens_in_all=3 * 960)
+    arguments = SFTConfig(per_device_train_batch_size=2, gradient_accumulation_steps=2, use_cpu=True)
+    packed = packed_load(padded, 1000, arguments, examples, on_cpu=False)
+    assert (packed.tokens_at_once, packed.trained_at_once) == (250, 40)  # 100 + 4 x 20, padded to eighths of 1,000
+    assert packed.tokens_in_all == 3 * 2 * 250
+    on_cpu = packed_load(padded, 1000, arguments, examples, on_cpu=True)
+    assert on_cpu.tokens_at_once == 96 + 4 * 32  # segments are multiples of 16
+    cpu, same_as_gpu = parse_device("cpu:23:0.5"), parse_device("23:0.5")
+    shape = LLAMA3_8B
+    kept = estimate(shape, on_cpu, cpu).activations - estimate(shape, on_cpu, same_as_gpu).activations
+    scores = 2 * 32 * on_cpu.tokens_at_once * on_cpu.row_length / 2  # bf16, heads
+    assert kept == pytest.approx(scores, rel=0.01)  # one block's: it is checkpointed
+
+
 def test_a_run_that_does_not_fit_is_told_so() -> None:
     [memory, time] = estimate_lines(estimate(LLAMA3_8B, LOAD, DEVICES["l4-24"]), DEVICES["l4-24"], 1)
     assert "DOES NOT FIT" not in memory and "of 22.3 GiB, fits (weights 15.0, adapter 0.6" in memory
@@ -58,6 +83,7 @@ def test_a_run_that_does_not_fit_is_told_so() -> None:
 
 def test_a_gpu_is_named_or_described() -> None:
     assert parse_device("47:362").memory_gib == 47
+    assert not parse_device("47:362").is_cpu and parse_device("cpu:23:0.5")[1:] == (23, 0.5, True)
     with pytest.raises(UserError, match="--gpu: no GPU 'h1000' is known"):
         parse_device("h1000")
 

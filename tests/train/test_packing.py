@@ -83,18 +83,26 @@ def test_in_bf16_packing_costs_no_more_than_rounding(seed: int) -> None:
 def test_every_row_is_in_one_pack_of_at_most_the_budget(seed: int) -> None:
     rows = [feature["input_ids"] for feature in random_features(seed)]
     budget = random.Random(seed).choice([20, 50, 120])
-    packs = pack_rows(rows, budget)
+    packs = pack_rows(rows, budget, budget)
     assert sorted(number for pack in packs for number in pack) == list(range(len(rows)))
     for pack in packs:
         held = len(build_trie([rows[number] for number in pack]).input_ids)
         assert held <= budget or len(pack) == 1 or held == max(len(rows[number]) for number in pack)
-    assert packs == pack_rows(rows, budget)
+    assert packs == pack_rows(rows, budget, budget)
 
 
 def test_rows_go_where_they_share_most_and_then_where_they_fit_best() -> None:
     tools, others = list(range(100, 150)), list(range(200, 240))
     rows = [[*tools, 1], [*others, 2], [*tools, 3, 3], [*others, 4, 4, 4], [5] * 9, [6] * 20]
-    assert pack_rows(rows, 65) == [[0, 2, 4], [1, 3, 5]]
+    assert pack_rows(rows, 65, 65) == [[0, 2, 4], [1, 3, 5]]
+
+
+def test_beyond_a_length_a_pack_takes_only_rows_that_share_with_it() -> None:
+    tools = list(range(100, 150))
+    rows = [[*tools, *range(row, row + 30)] for row in (1000, 2000, 3000)] + [[row] * 60 for row in (1, 2)]
+    assert pack_rows(rows, 1000, 100) == [[0, 1, 2], [3], [4]]
+    assert pack_rows(rows, 1000, 120) == [[0, 1, 2], [3, 4]]
+    assert pack_rows(rows, 1000, 1000) == [[0, 1, 2, 3, 4]]
 
 
 @pytest.mark.parametrize("seed", range(8))
