@@ -1,5 +1,6 @@
 """The records of a data set on the Hugging Face hub, or of a folder laid out like one, through `datasets`."""
 
+from data.rules.findings import one_line
 from data.source_records import DatasetSplit
 from data.user_error import UserError
 
@@ -16,7 +17,7 @@ def load_splits(name: str, config: str | None, split: str | None, revision: str 
     try:
         loaded = load_dataset(name, config, split=split, revision=revision)
     except (OSError, ValueError, DatasetsError) as error:
-        what = " ".join(str(error).split())
+        what = one_line(str(error))
         fix = "check name, --config, --split and --revision, and that the hub can be reached"
         raise UserError(f"cannot be loaded: {what}", where=f"--dataset {name}", fix=fix) from error
     assert isinstance(loaded, Dataset | DatasetDict), "streaming was not asked for"

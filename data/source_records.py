@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from data.row import JsonObject
+from data.rules.findings import one_line
 from data.strict_json import load_json
 from data.user_error import UserError
 
@@ -175,8 +176,9 @@ def _parquet(path: Path) -> Iterator[Record]:
                 number += 1
                 yield _arrow_record(number, row)
     except pyarrow.ArrowException as error:
-        what = " ".join(str(error).split())
-        raise UserError(f"is no whole Parquet file: {what}", where=str(path), fix="save it anew") from error
+        raise UserError(
+            f"is no whole Parquet file: {one_line(str(error))}", where=str(path), fix="save it anew"
+        ) from error
 
 
 def _arrow_record(number: int, row: JsonObject) -> Record:

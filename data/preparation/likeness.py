@@ -13,6 +13,7 @@ from rapidfuzz import fuzz, process
 
 from data.near_duplicates import ALIKE, Pair, alike_pairs, sketch
 from data.preparation.entries import Entry
+from data.preparation.groups import Groups
 from data.rules.sets import MAX_TEXTS, words
 from data.unfinished import NOTHING_KEPT, Unfinished
 
@@ -56,11 +57,21 @@ def _alike(entries: list[Entry], positions: list[int], end: int) -> Iterator[Pai
 
 
 def _surely_alike(texts: list[str], positions: list[int], num_firsts: int) -> Iterator[Pair]:
-    for start in range(0, num_firsts, BLOCK):
+    """All pairs but those whose first is a copy of another text and tied to the later one by pairs before: who drops
+    copies, or ties pairs together, needs no more, and n texts that are all alike have n * n / 2 pairs."""
+    groups, copies = Groups(len(texts)), set()
+    for start in range(0, len(texts), BLOCK):
         block = texts[start : start + BLOCK]
-        scores = process.cdist(block, texts[start:], scorer=fuzz.ratio, score_cutoff=100 * ALIKE, dtype=np.float32)
-        for first, later in zip(*np.nonzero(np.triu(scores, k=1)), strict=True):
-            yield Pair(positions[start + first], positions[start + later], float(scores[first, later]) / 100)
+        firsts = texts[: min(start + len(block), num_firsts)]
+        scores = process.cdist(block, firsts, scorer=fuzz.ratio, score_cutoff=100 * ALIKE, dtype=np.float32)
+        for row, first in np.argwhere(np.tril(scores, k=start - 1)).tolist():
+            later = start + row
+            if first in copies and groups.find(first) == groups.find(later):
+                continue
+            if first not in copies:
+                copies.add(later)
+            groups.join(first, later)
+            yield Pair(positions[first], positions[later], float(scores[row, first]) / 100)
 
 
 def _probably_alike(entries: list[Entry], positions: list[int]) -> Iterator[Pair]:

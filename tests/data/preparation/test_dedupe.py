@@ -1,17 +1,23 @@
 """De-duplication: which rows count as the same, and which of them stays."""
 
 import json
+from itertools import product
 from pathlib import Path
+from random import Random
 
 import pytest
+from rapidfuzz import fuzz
 
+from data.near_duplicates import ALIKE, Pair
 from data.preparation import likeness
 from data.preparation.dedupe import count_duplicates, drop_duplicates, drop_near_held_out
 from data.preparation.entries import EntryRows
+from data.preparation.groups import Groups
 from data.preparation.likeness import near_pairs
-from data.rules.sets import duplicates
+from data.rules.sets import duplicates, words
 from tests.data.preparation.made import REAL, calling, entries, lines, real_entries, told
 
+NUM_TEXTS = 30
 ASKED = calling("Turn the lamp in the hall on, please, it is dark in there", "lamp", x="hall")
 SPELT = json.loads(json.dumps(ASKED).replace('"c1"', '"other"'))
 SPELT["messages"][1]["tool_calls"][0]["function"]["arguments"] = '{ "x":"hall"}'
@@ -71,7 +77,47 @@ def test_the_way_of_comparing_does_not_change_what_is_found(
     monkeypatch.setattr(likeness, "BLOCK", block)
     texts = ["Turn the lamp in the hall on, please, it is dark in there", "Where has the cat gone to, at this hour?"]
     rows = entries(*(calling(text + end, listed=("lamp",)) for end in ("", "!", ".") for text in texts))
-    assert [pair.later for pair in near_pairs(rows)] == [2, 3, 4, 4, 5, 5] if limit * letters > 6000 else [2, 3, 4, 5]
+    assert [tuple(pair)[:2] for pair in near_pairs(rows)] == [(0, 2), (1, 3), (0, 4), (1, 5)]
+
+
+def test_the_pairs_that_are_left_out_change_no_copy_and_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    random, num_fewer = Random(1), 0
+    for _ in range(60):
+        monkeypatch.setattr(likeness, "BLOCK", random.choice([2, 3, 7, 500]))
+        starts = ["".join(random.choices("abcdef ", k=random.randint(12, 40))) for _ in range(3)]
+        rows = entries(*(calling(changed(random.choice(starts), random)) for _ in range(NUM_TEXTS)))
+        texts = [words(entry.row) for entry in rows]
+        every = (
+            Pair(first, later, fuzz.ratio(texts[first], texts[later]) / 100)
+            for later, first in product(range(NUM_TEXTS), repeat=2)
+            if first < later
+        )
+        alike, found = [pair for pair in every if pair.alike >= ALIKE], list(near_pairs(rows))
+        assert copies(found) == copies(alike) and tied(found) == tied(alike)
+        num_fewer += len(found) < len(alike)
+    assert num_fewer > 20
+
+
+def changed(text: str, random: Random) -> str:
+    letters = list(text)
+    for _ in range(random.randint(0, 3)):
+        letters[random.randrange(len(letters))] = random.choice("abcdef ")
+    return "".join(letters)
+
+
+def copies(pairs: list[Pair]) -> dict[int, int]:
+    first_of: dict[int, int] = {}
+    for pair in pairs:
+        if pair.later not in first_of and pair.first not in first_of:
+            first_of[pair.later] = pair.first
+    return first_of
+
+
+def tied(pairs: list[Pair]) -> list[list[int]]:
+    groups = Groups(NUM_TEXTS)
+    for pair in pairs:
+        groups.join(pair.first, pair.later)
+    return groups.members()
 
 
 def test_duplicates_are_counted_without_those_that_a_weight_repeats() -> None:
