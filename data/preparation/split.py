@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from data.near_duplicates import Pair
+from data.near_duplicates import Pair, hash64
 from data.preparation.called_tools import called_identities, called_names, without_tools
 from data.preparation.entries import Dropped, Entry
 from data.preparation.groups import Groups
@@ -71,7 +71,7 @@ def _groups(entries: list[Entry], split: Split, near: Iterable[Pair]) -> list[Gr
     for pair in near:
         groups.join(pair.first, pair.later)
     if split.by == "template":
-        groups.join_equal([request_template(entry.row)] for entry in entries)
+        groups.join_equal([hash64(request_template(entry.row).encode())] for entry in entries)
     elif split.by == "tool":
         groups.join_equal(called_identities(entry.row) for entry in entries)
     return groups.members()
