@@ -1,8 +1,11 @@
 """Rows measured in tokens; those that cannot be rendered or are too long become findings."""
 
+import math
 from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from data.parallel_render import row_lengths
 from data.progress_bar import progress_over
@@ -21,9 +24,10 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, counts: Sequence[int]) -> "Spread":
-        ranked = sorted(counts) or [0]
+        ranked = np.sort(np.asarray(counts if len(counts) else [0], np.int64))
         # Nearest rank: the smallest count that 95 % of the rows do not exceed.
-        return cls(sum(ranked) / len(ranked), ranked[-(-95 * len(ranked) // 100) - 1], ranked[-1])
+        p95 = ranked[-(-95 * len(ranked) // 100) - 1]
+        return cls(int(ranked.sum()) / len(ranked), int(p95), int(ranked[-1]))
 
 
 class TokenSummary(NamedTuple):
@@ -78,7 +82,7 @@ def measure(
 
 
 def _summary(template: Template, max_length: int | None, tokens: Sequence[int], trained: Sequence[int]) -> TokenSummary:
-    fitting = [pair for pair in zip(tokens, trained, strict=True) if not max_length or pair[0] <= max_length]
+    limit = max_length or math.inf
     return TokenSummary(
         template=template.name,
         max_length=max_length,
@@ -86,8 +90,8 @@ def _summary(template: Template, max_length: int | None, tokens: Sequence[int], 
         tokens=Spread.of(tokens),
         trained_tokens=Spread.of(trained),
         trained_share=sum(trained) / sum(tokens) if tokens else 0.0,
-        total_tokens=sum(length for length, _ in fitting),
-        total_trained_tokens=sum(length for _, length in fitting),
+        total_tokens=sum(length for length in tokens if length <= limit),
+        total_trained_tokens=sum(num for length, num in zip(tokens, trained, strict=True) if length <= limit),
     )
 
 
