@@ -25,11 +25,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data.distillation.answer_journal import open_journal
-from data.distillation.options import add_endpoint_options, add_setting_options, settings_of
+from data.distillation.options import add_setting_options, settings_of
 from data.distillation.playing import EndpointAddress, Played, play_all
 from data.distillation.request_file import RequestFile, read_requests
 from data.distillation.result import Result
 from data.distillation.settings import DistillSection
+from data.endpoint_options import add_endpoint_options
 from data.served_models import served_model
 from data.tool_file import read_tool_file
 from data.user_error import UserError, run_program
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, metavar="ROWS.jsonl", help="the rows")
     add("--tools", type=Path, metavar="TOOLS.json", help="JSON tool list for requests that come without one")
     add("--dry-run", action="store_true", help="check requests and endpoint, ask nothing")
-    add_endpoint_options(parser, required=True)
+    add_endpoint_options(parser, "the teacher")
     add_setting_options(parser, DistillSection.model_fields)
     return parser
 

@@ -20,8 +20,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data.distillation.answer_journal import open_journal
-from data.distillation.options import add_endpoint_options, add_setting_options, settings_of
+from data.distillation.options import add_setting_options, settings_of
 from data.distillation.playing import EndpointAddress
+from data.endpoint_options import add_endpoint_options
 from data.exercises.paraphrase import Reworded, reword
 from data.exercises.rows import KINDS, Made, as_row, make_exercises
 from data.exercises.scene import PERSONAS, Stage, new_stage
@@ -62,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--train", type=int, default=400, metavar="N", help="rows (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=7, metavar="N", help="seed of all draws (default: %(default)s)")
     parser.add_argument("--personas", type=Path, metavar="FILE", help="JSON list of system texts, in place of ours")
-    add_endpoint_options(parser, required=False)
+    add_endpoint_options(parser, "the teacher", required=False)
     add_setting_options(parser, _TEACHER_SETTINGS)
     args = parser.parse_args()
     if args.train < 1:

@@ -66,6 +66,9 @@ class Load(Record):
         return cls(concurrency=settings.concurrency, timeout_s=settings.timeout_s, max_retries=settings.max_retries)
 
 
+Role = Literal["baseline", "candidate", "other"]
+
+
 class ModelRun(Record):
     endpoint: Endpoint
     load: Load
@@ -85,8 +88,21 @@ class Evaluation(Record):
     sampling: Sampling
     candidate: ModelRun
     baseline: ModelRun | None = None
+    others: list[ModelRun] = []
+    """Shown beside the two; the verdict is not about them."""
     gate: GateSection = GateSection()
     since: Since | None = None
+
+    @property
+    def runs(self) -> list[ModelRun]:
+        """As they stand side by side."""
+        return [*([self.baseline] if self.baseline else []), self.candidate, *self.others]
+
+    @property
+    def roles(self) -> list[Role]:
+        before: list[Role] = ["baseline"] if self.baseline else []
+        others: list[Role] = ["other"] * len(self.others)
+        return [*before, "candidate", *others]
 
     @property
     def paired(self) -> Paired | None:
@@ -126,14 +142,14 @@ def read_evaluation(path: Path) -> Evaluation:
         ) from error
     except ValueError as error:
         raise UserError(f"not JSON: {error}", where=str(path), fix="run eval.run again") from error
-    for run in (evaluation.candidate, evaluation.baseline):
-        if run and (run.scores != aggregate(run.results) or len(run.results) != evaluation.suite.num_items):
+    for run in evaluation.runs:
+        if run.scores != aggregate(run.results) or len(run.results) != evaluation.suite.num_items:
             what = f"the scores of {run.endpoint.model} do not follow from its results"
             raise UserError(what, where=str(path), fix="run eval.run again")
     return evaluation
 
 
-def read_baseline(path: Path, suite: SuiteFacts, sampling: Sampling) -> ModelRun:
+def read_candidate(path: Path, suite: SuiteFacts, sampling: Sampling) -> ModelRun:
     """The candidate of an earlier evaluation, if it was asked the same in the same way."""
     earlier = read_evaluation(path)
     for name, before, now in (
@@ -141,6 +157,6 @@ def read_baseline(path: Path, suite: SuiteFacts, sampling: Sampling) -> ModelRun
         ("sampling", str(earlier.sampling), str(sampling)),
     ):
         if before != now:
-            fix = "score the baseline again with this suite and these settings"
+            fix = f"score {earlier.candidate.endpoint.model} again with this suite and these settings"
             raise UserError(f"not comparable: its {name} is {before}, this one's {now}", where=str(path), fix=fix)
     return earlier.candidate

@@ -9,13 +9,13 @@ latency.json, which the report of eval.run and eval.gate takes from beside eval.
 
 import argparse
 import json
-import os
 from itertools import cycle, islice
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from data.endpoint_options import add_endpoint_options
 from data.user_error import UserError, run_program
 from eval.client import request
 from eval.cost import Prices
@@ -54,9 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m eval.latency", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("rows", type=Path, metavar="ROWS", help="row file whose turns are asked, over and over")
-    add("--base-url", required=True, metavar="URL", help="of the endpoint, usually ending in /v1")
-    add("--model", required=True, metavar="NAME")
-    add("--api-key", default=os.environ.get("OPENAI_API_KEY") or "none", help="default: $OPENAI_API_KEY, or `none`")
+    add_endpoint_options(parser, "the model")
     add("--concurrency", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="default: 1 8 32")
     add("--rate", type=float, nargs="+", default=[], metavar="CALLS", help="calls a second; default: none")
     add("--requests", type=int, default=200, help="at each load (default: 200)")

@@ -43,7 +43,7 @@ def model_card(evaluation: Evaluation, verdict: Verdict, data_card: str) -> str:
 
 
 def _figures(evaluation: Evaluation) -> str:
-    runs = [run for run in (evaluation.baseline, evaluation.candidate) if run]
+    runs = evaluation.runs
     head = [f"| metric | {' | '.join(run.endpoint.model for run in runs)} |", "|---" * (len(runs) + 1) + "|"]
     names = scored_metrics(*(run.scores for run in runs))
     lines = [f"| {name} | {' | '.join(_rate(run.scores.metrics[name]) for run in runs)} |" for name in names]

@@ -10,13 +10,13 @@ status 0 says that it was played, not that it is good; 1 that nothing was.
 
 import argparse
 import asyncio
-import os
 from pathlib import Path
 
 import openai
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from data.endpoint_options import add_endpoint_options
 from data.reading import NumberedRow, read_rows
 from data.user_error import UserError, run_program
 from eval.endpoint import Endpoint, check_endpoint
@@ -51,9 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("rows", nargs="+", type=Path, metavar="ROWS", help="row files")
-    add("--base-url", required=True, metavar="URL", help="of the endpoint, usually ending in /v1")
-    add("--model", required=True, metavar="NAME", help="the model's served name")
-    add("--api-key", default=os.environ.get("OPENAI_API_KEY") or "none", help="default: $OPENAI_API_KEY, or `none`")
+    add_endpoint_options(parser, "the model")
     add("--out", type=Path, default=Path("play.json"), metavar="FILE", help="default: play.json")
     add_section_options(parser, PlaySection, PlaySection.model_fields)
     return parser

@@ -60,16 +60,17 @@ def _view(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:
     return {
         "evaluation": evaluation,
         "verdict": verdict,
-        "runs": [run for run in (baseline, candidate) if run],
+        "runs": evaluation.runs,
+        "bars": list(zip(evaluation.roles, evaluation.runs, strict=True)),
         "candidate": candidate,
         "baseline": baseline,
         "paired": evaluation.paired,
-        "metrics": scored_metrics(*(run.scores for run in (candidate, baseline) if run)),
+        "metrics": scored_metrics(*(run.scores for run in evaluation.runs)),
         "headlines": _HEADLINES,
         "meaning": MEANING,
         "thresholds": verdict.gate.thresholds,
-        "tools": sorted(candidate.scores.tools | (baseline.scores.tools if baseline else {})),
-        "failure_words": _failure_words(candidate, baseline),
+        "tools": sorted({tool for run in evaluation.runs for tool in run.scores.tools}),
+        "failure_words": _failure_words(evaluation),
         "failures": [side_by_side(result) for result in failed[:MAX_FAILURES]],
         "num_failures": len(failed),
         "fixed": fixed[:MAX_FIXED],
@@ -119,12 +120,13 @@ def _fixed(candidate: ModelRun, baseline: ModelRun) -> list[Any]:
     return [side_by_side(old) for new, old in pairs if new.score.verdict == "right" and old.score.verdict in wrong]
 
 
-def _failure_words(candidate: ModelRun, baseline: ModelRun | None) -> list[tuple[str, int, int]]:
-    """Word, count of the candidate, count of the baseline; the candidate's commonest first."""
-    before = dict(baseline.scores.failures) if baseline else {}
-    now = candidate.scores.failures
-    words = sorted({*now, *before}, key=lambda word: (-now.get(word, 0), -before.get(word, 0), word))
-    return [(word, now.get(word, 0), before.get(word, 0)) for word in words]
+def _failure_words(evaluation: Evaluation) -> list[tuple[str, list[int]]]:
+    """Word and its count in each run; the candidate's commonest first."""
+    counts = [run.scores.failures for run in evaluation.runs]
+    now = evaluation.candidate.scores.failures
+    words = sorted({word for run in counts for word in run}, key=str)
+    words.sort(key=lambda word: (-now.get(word, 0), -sum(run.get(word, 0) for run in counts)))
+    return [(word, [run.get(word, 0) for run in counts]) for word in words]
 
 
 def _percent(share: float | None) -> str:

@@ -8,9 +8,7 @@ every answer is written to eval.answers.jsonl as it comes.
 """
 
 import argparse
-import os
 import platform
-import shlex
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from data.endpoint_options import add_endpoint_options, command_without_key
 from data.settings import load_settings
 from data.user_error import UserError, run_program
 from eval.answer_log import AnswerLog, log_path, open_answer_log
@@ -29,7 +28,7 @@ from eval.evaluation import (
     ModelRun,
     Sampling,
     SuiteFacts,
-    read_baseline,
+    read_candidate,
     require_writable,
     write_json,
 )
@@ -55,7 +54,8 @@ def main() -> None:
     settings = with_section_options(recipe.eval, args, _OPTIONS)
     suite = read_suite(_suite_paths(args, settings), settings)
     facts, sampling = SuiteFacts.of(suite), Sampling.of(settings)
-    baseline = read_baseline(args.baseline_file, facts, sampling) if args.baseline_file else None
+    baseline = read_candidate(args.baseline_file, facts, sampling) if args.baseline_file else None
+    others = [read_candidate(path, facts, sampling) for path in args.beside]
     for path in filter(None, (args.out, args.report)):
         require_writable(path)
     names = [args.model, *([args.baseline] if args.baseline else [])]
@@ -69,7 +69,7 @@ def main() -> None:
         runs = [_score(endpoint, suite, args.api_key, settings, log) for endpoint in endpoints]
     evaluation = Evaluation(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=_command(sys.argv),
+        command=command_without_key("eval.run", sys.argv),
         recipe=str(args.recipe or ""),
         template=recipe.template,
         versions={"python": platform.python_version()} | {name: version(name) for name in ("aiohttp", "jsonschema")},
@@ -77,6 +77,7 @@ def main() -> None:
         sampling=sampling,
         candidate=runs[0],
         baseline=runs[1] if args.baseline else baseline,
+        others=others,
         gate=recipe.gate,
     )
     evaluation = evaluation.model_copy(update={"since": since_last_run(args.out, evaluation)})
@@ -95,14 +96,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SUITE",
         help="row file, YAML suite or bfcl:CATEGORY; default: the recipe's eval.suites",
     )
-    add("--base-url", required=True, metavar="URL", help="of the endpoint, usually ending in /v1")
-    add("--model", required=True, metavar="NAME", help="the candidate's served name")
+    add_endpoint_options(parser, "the candidate")
     baseline = parser.add_mutually_exclusive_group()
     baseline.add_argument("--baseline", metavar="NAME", help="a second model of the endpoint to compare with")
     baseline.add_argument(
         "--baseline-file", type=Path, metavar="FILE", help="eval.json whose candidate is the baseline"
     )
-    add("--api-key", default=os.environ.get("OPENAI_API_KEY") or "none", help="default: $OPENAI_API_KEY, or `none`")
+    add("--beside", type=Path, nargs="+", default=[], metavar="FILE", help="eval.json of other models to show beside")
     add("--out", type=Path, default=Path("eval.json"), metavar="FILE", help="default: eval.json")
     add("--report", type=Path, metavar="FILE", help="also write an HTML report")
     add("--recipe", type=Path, metavar="FILE", help="take the `eval` and `gate` sections from this recipe")
@@ -142,13 +142,6 @@ def _deliver(evaluation: Evaluation, out: Path, report: Path | None) -> None:
     if report:
         write_report(report, evaluation, judge(evaluation, evaluation.gate), beside=out)
         console.print(f"wrote {report}", markup=False, soft_wrap=True)
-
-
-def _command(argv: list[str]) -> str:
-    """The command to run again, without the key: eval.json and the report are passed on."""
-    words = ["***" if before == "--api-key" else word for before, word in zip(["", *argv[1:]], argv[1:], strict=False)]
-    words = ["--api-key=***" if word.startswith("--api-key=") else word for word in words]
-    return shlex.join(["python", "-m", "eval.run", *words])
 
 
 if __name__ == "__main__":

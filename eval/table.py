@@ -9,10 +9,10 @@ from eval.scores import scored_metrics
 
 
 def score_table(evaluation: Evaluation) -> Table:
-    runs = [run for run in (evaluation.baseline, evaluation.candidate) if run]
+    runs = evaluation.runs
     table = Table(title=f"{evaluation.suite.num_items} items of {evaluation.suite.num_rows} rows")
     table.add_column("metric")
-    for run, role in zip(runs, ("baseline", "candidate")[-len(runs) :], strict=True):
+    for run, role in zip(runs, evaluation.roles, strict=True):
         table.add_column(f"{role}\n{run.endpoint.model}", justify="right")
     for name in scored_metrics(*(run.scores for run in runs)):
         table.add_row(name, *(_rate_text(run.scores.metrics[name]) for run in runs))

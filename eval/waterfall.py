@@ -11,8 +11,6 @@ the plain way on the same items. Writes waterfall.json. Exit status 0: followed;
 
 import argparse
 import asyncio
-import os
-import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from data.endpoint_options import add_endpoint_options, command_without_key
 from data.user_error import run_program
 from eval.endpoint import Endpoint, check_endpoint
 from eval.evaluation import require_writable, write_json
@@ -44,7 +43,7 @@ def main() -> int:
     fates = [one.fate for one in followed]
     found = WaterfallFile(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=_command(sys.argv),
+        command=command_without_key("eval.waterfall", sys.argv),
         endpoint=endpoints[0],
         against=endpoints[1:],
         settings=settings,
@@ -69,11 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("rows", nargs="+", type=Path, metavar="ROWS", help="row files or YAML suites")
-    add("--base-url", required=True, metavar="URL", help="of the endpoint, usually ending in /v1")
-    add("--model", required=True, metavar="NAME", help="the model's served name")
+    add_endpoint_options(parser, "the model")
     add("--against", nargs="+", default=[], metavar="NAME[=URL]", help="other models, asked the plain way")
     add("--ways", nargs="*", default=["required", "strict"], choices=WAYS[2:], help="default: required strict")
-    add("--api-key", default=os.environ.get("OPENAI_API_KEY") or "none", help="default: $OPENAI_API_KEY, or `none`")
     add("--out", type=Path, default=Path("waterfall.json"), metavar="FILE", help="default: waterfall.json")
     add_section_options(parser, EvalSection, _OPTIONS)
     return parser
@@ -91,13 +88,6 @@ def _follow(
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task(f"following {endpoints[0].model}", total=len(items))
         return asyncio.run(follow_all(endpoints, items, ways, api_key, settings, lambda: progress.advance(bar)))
-
-
-def _command(argv: list[str]) -> str:
-    """Without the key."""
-    words = ["***" if before == "--api-key" else word for before, word in zip(["", *argv[1:]], argv[1:], strict=False)]
-    words = ["--api-key=***" if word.startswith("--api-key=") else word for word in words]
-    return shlex.join(["python", "-m", "eval.waterfall", *words])
 
 
 if __name__ == "__main__":

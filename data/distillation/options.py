@@ -1,7 +1,6 @@
 """The teacher's settings as options of a program."""
 
 import argparse
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,13 +8,6 @@ from pydantic import ValidationError
 
 from data.distillation.settings import DistillSection
 from data.user_error import UserError
-
-
-def add_endpoint_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    parser.add_argument("--base-url", required=required, metavar="URL", help="of the endpoint, usually ending in /v1")
-    parser.add_argument("--model", required=required, metavar="NAME", help="the teacher's served name")
-    key = os.environ.get("OPENAI_API_KEY") or "none"
-    parser.add_argument("--api-key", default=key, help="default: $OPENAI_API_KEY, or `none`")
 
 
 def add_setting_options(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:

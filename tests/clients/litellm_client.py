@@ -9,7 +9,7 @@ from typing import Any
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else the import fetches a price list
 import litellm  # reads the setting when imported
 
-from tests.clients.tasks import MAX_TURNS, Job, Task, feature, tally, tell
+from tests.clients.tasks import Job, Task, converse, feature, first_request, tally, tell
 
 JOB = Job()
 litellm.suppress_debug_info = True
@@ -25,28 +25,9 @@ async def ask(messages: list[Any], tools: list[Any], *, stream: bool, **more: An
     return answer.choices[0].message
 
 
-async def converse(task: Task, *, stream: bool = False) -> str:
-    messages: list[Any] = [{"role": "system", "content": task.system}]
-    message = None
-    for request in task.requests:
-        messages.append({"role": "user", "content": request})
-        for _ in range(MAX_TURNS):
-            message = await ask(messages, task.environment.tools, stream=stream)
-            messages.append(message)
-            if not message.tool_calls:
-                break
-            for call in message.tool_calls:
-                result = task.text(call.function.name, json.loads(call.function.arguments or "{}"))
-                messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
-        else:
-            raise RuntimeError(f"still calling after {MAX_TURNS} requests")
-    return str(message.content) if message else ""
-
-
 async def chosen(choice: Any) -> str:
     task = Task(JOB.rows[0])
-    messages = [{"role": "system", "content": task.system}, {"role": "user", "content": task.requests[0]}]
-    message = await ask(messages, task.environment.tools, stream=False, tool_choice=choice)
+    message = await ask(first_request(task), task.environment.tools, stream=False, tool_choice=choice)
     json.loads(message.tool_calls[0].function.arguments)
     return str(message.tool_calls[0].function)
 
@@ -56,8 +37,12 @@ async def main() -> None:
     named = {"type": "function", "function": {"name": "create_task"}}
     await feature("tool_choice required", chosen("required"))
     await feature("tool_choice named", chosen(named))
-    await tally("own schema", JOB.rows, converse)
-    await tally("own schema, streamed", JOB.rows, lambda task: converse(task, stream=True))
+    for name, stream in (("own schema", False), ("own schema, streamed", True)):
+
+        async def play(task: Task, stream: bool = stream) -> str:
+            return await converse(task, lambda messages: ask(messages, task.environment.tools, stream=stream))
+
+        await tally(name, JOB.rows, play)
 
 
 asyncio.run(main())

@@ -1,13 +1,12 @@
 """The OpenAI SDK against the endpoint: python -m tests.clients.openai_sdk BASE_URL MODEL ROWS LIMIT"""
 
 import asyncio
-import json
 from typing import Any, Literal
 
 import openai
 from pydantic import BaseModel
 
-from tests.clients.tasks import MAX_TURNS, Job, Task, feature, tally, tell
+from tests.clients.tasks import Job, Task, converse, feature, first_request, tally, tell
 
 JOB = Job()
 CLIENT = openai.AsyncOpenAI(base_url=JOB.base_url, api_key="none", timeout=300)
@@ -64,28 +63,9 @@ async def streamed(messages: list[Any], tools: list[Any], **more: Any) -> Any:
         return (await stream.get_final_completion()).choices[0].message
 
 
-async def converse(task: Task, ask: Any, tools: list[Any], **more: Any) -> str:
-    messages: list[Any] = [{"role": "system", "content": task.system}]
-    message = None
-    for request in task.requests:
-        messages.append({"role": "user", "content": request})
-        for _ in range(MAX_TURNS):
-            message = await ask(messages, tools, **more)
-            messages.append(message)
-            if not message.tool_calls:
-                break
-            for call in message.tool_calls:
-                result = task.text(call.function.name, json.loads(call.function.arguments or "{}"))
-                messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
-        else:
-            raise RuntimeError(f"still calling after {MAX_TURNS} requests")
-    return str(message.content) if message else ""
-
-
 async def chosen(choice: Any) -> str:
     task = Task(JOB.rows[0])
-    messages = [{"role": "system", "content": task.system}, {"role": "user", "content": task.requests[0]}]
-    message = await at_once(messages, STRICT, tool_choice=choice)
+    message = await at_once(first_request(task), STRICT, tool_choice=choice)
     CreateTask.model_validate_json(message.tool_calls[0].function.arguments)
     return str(message.tool_calls[0].function)
 
@@ -122,13 +102,13 @@ async def main() -> None:
         for suffix, ask in (("", at_once), (", streamed", streamed)):
 
             async def play(task: Task, ask: Any = ask, tools: Any = tools) -> str:
-                return await converse(task, ask, tools or task.environment.tools)
+                return await converse(task, lambda messages: ask(messages, tools or task.environment.tools))
 
             await tally(name + suffix, JOB.rows, play)
     await tally(
         "own schema, parallel_tool_calls=False",
         JOB.rows,
-        lambda task: converse(task, at_once, task.environment.tools, parallel_tool_calls=False),
+        lambda task: converse(task, lambda said: at_once(said, task.environment.tools, parallel_tool_calls=False)),
     )
 
 

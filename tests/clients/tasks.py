@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from data.row import JsonObject, Row
 from eval.environments.environment import open_environment
@@ -84,6 +84,37 @@ def task_functions(task: Task) -> list[Callable[..., str]]:
         return task.text("list_tasks", {"status": status, "priority": priority})
 
     return [create_task, update_task, complete_task, list_tasks]
+
+
+class ChatMessage(Protocol):
+    """What a chat completion's message has in common in the libraries that hand it out as it came."""
+
+    content: str | None
+    tool_calls: Any
+
+
+async def converse(task: Task, ask: Callable[[list[Any]], Awaitable[ChatMessage]]) -> str:
+    """The row's conversation, with the library giving one message at a time; its final text."""
+    messages: list[Any] = [{"role": "system", "content": task.system}]
+    said = ""
+    for request in task.requests:
+        messages.append({"role": "user", "content": request})
+        for _ in range(MAX_TURNS):
+            message = await ask(messages)
+            messages.append(message)
+            if not message.tool_calls:
+                break
+            for call in message.tool_calls:
+                result = task.text(call.function.name, json.loads(call.function.arguments or "{}"))
+                messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
+        else:
+            raise RuntimeError(f"still calling after {MAX_TURNS} requests")
+        said = str(message.content)
+    return said
+
+
+def first_request(task: Task) -> list[JsonObject]:
+    return [{"role": "system", "content": task.system}, {"role": "user", "content": task.requests[0]}]
 
 
 def read_tasks(path: Path, limit: int) -> list[JsonObject]:

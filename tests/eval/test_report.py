@@ -42,9 +42,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "waterfall.json").write_text(json.dumps(WATERFALL))
     out = ["--out", folder / "eval.json", "--report", folder / "report.html", "--baseline", "no_call"]
     with planted_server(suite.items) as url:
-        for model in ("right", "wrong_tool"):
-            scored = program("eval.run", *suite.paths, "--base-url", url, "--model", model, *out)
+        for model, beside in (("right", []), ("wrong_tool", ["--beside", folder / "right.json"])):
+            scored = program("eval.run", *suite.paths, "--base-url", url, "--model", model, *out, *beside)
             assert scored.returncode == 0, scored.stderr
+            shutil.copy(folder / "eval.json", folder / f"{model}.json")
     return folder
 
 
@@ -83,6 +84,14 @@ def test_tools_arguments_waterfall_load_and_history_are_shown(page: Element) -> 
     assert cells == ["12"], "create_task was expected twelve times, and list_tasks called"
 
 
+def test_any_number_of_models_stand_side_by_side(page: Element) -> None:
+    heads = [[cell.text.strip() for cell in table.find("thead")[0].find("th")] for table in page.find("table")]
+    models = ["no_call", "wrong_tool", "right"]
+    assert ["metric", *models, "threshold"] in heads and ["", *models] in heads and ["in a word", *models] in heads
+    bars = [bar.attributes["aria-label"].split(":")[0] for bar in page.find("svg") if "aria-label" in bar.attributes]
+    assert bars[:3] == ["baseline", "candidate", "other"]
+
+
 def test_the_page_loads_nothing(folder: Path) -> None:
     text = (folder / "report.html").read_text()
     assert "default-src 'none'" in text and "<script" not in text and "src=" not in text and "@import" not in text
@@ -103,7 +112,7 @@ def test_the_gate_writes_junit_and_a_model_card(folder: Path) -> None:
     assert failure is not None and failure.attrib["message"].startswith("FAIL: 0.0 % of 12")
     card = (folder / "model_card.md").read_text()
     assert "# wrong_tool" in card and "**FAIL**" in card and "### Data\n\n12 rows by hand." in card
-    assert "| exact | 0.0 % of 12 (0.0 to 24.3) | 0.0 % of 12 (0.0 to 24.3) |" in card
+    assert "| exact | 0.0 % of 12 (0.0 to 24.3) | 0.0 % of 12 (0.0 to 24.3) | 100.0 % of 12 (" in card
 
 
 def test_a_latency_file_of_somebody_else_is_a_users_fault(folder: Path, tmp_path: Path) -> None:
