@@ -49,7 +49,8 @@ def main() -> None:
             path = Path(folder) / "rows.jsonl"
             write_rows(path, num_rows)
             measured.append(measure(path, num_rows, args.tokenizer))
-            print(f"{num_rows:,} rows: {measured[-1].rows_per_s:,.0f} a second", file=sys.stderr)
+            told = f"{measured[-1].rows_per_s:,.0f} a second, {measured[-1].all_mib:,.0f} MiB"
+            print(f"{num_rows:,} rows: {told}", file=sys.stderr)  # the largest size may be stopped before it is done
     _print(measured)
     if args.json:
         write_whole(args.json, json.dumps([one._asdict() for one in measured], indent=2) + "\n")
