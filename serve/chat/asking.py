@@ -4,18 +4,17 @@ import asyncio
 import logging
 import os
 from contextlib import AsyncExitStack
+from typing import Any
 
 import aiohttp
 from fastapi.responses import Response
 
-from data.strict_json import load_json
 from serve.api_settings import ApiSettings
 from serve.chat.capture import Capture
 from serve.chat.engines import Engines, Target, unavailable
-from serve.chat.passing import Question, Store, ask, streamed_answer, whole_answer
+from serve.chat.passing import Question, Store, StreamedAnswer, ask, whole_answer
 from serve.chat.request import ChatRequest, require_supported
 from serve.chat.store_writer import StoreWriter
-from serve.chat.stream_assembly import assemble
 from serve.chat.targets import Targets
 from serve.storage.database import Database
 from serve.transport.errors import ApiError
@@ -87,7 +86,7 @@ class Chat:
     ) -> Response:
         answer = await ask(self.http, question)
         if request.is_streamed and answer.status == 200:
-            return streamed_answer(answer, store, stack.pop_all().aclose)
+            return StreamedAnswer(answer, store, stack.pop_all().aclose)
         async with answer:
             return await whole_answer(answer, question, store)
 
@@ -95,12 +94,16 @@ class Chat:
         if not self.capture.wants(request):
             return None
 
-        async def store(answer: bytes) -> bool:
-            completion = assemble(answer) if request.is_streamed else load_json(answer.decode())
+        async def store(completion: dict[str, Any] | None) -> bool:
             if completion is None:
                 self.measures.not_stored.labels("incomplete").inc()
                 return False
-            kept = self.capture.kept(request, completion, project, request_id)
+            try:
+                kept = self.capture.kept(request, completion, project, request_id)
+            except Exception as error:  # a custom redactor's, or an answer of odd shape: it must reach the client still
+                logger.error("a completion cannot be stored", extra={"reason": repr(error)[:200]})
+                self.measures.not_stored.labels("error").inc()
+                return False
             if kept is None:
                 self.measures.not_stored.labels("redactor").inc()
                 return False

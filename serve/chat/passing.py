@@ -1,21 +1,23 @@
 """A request handed on and its answer handed back, byte for byte; what is to be stored is stored before the end."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 
 import aiohttp
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from data.strict_json import load_json
-from serve.chat.stream_assembly import DONE
+from serve.chat.stream_assembly import StreamAssembly
 from serve.transport.errors import error_body
 
 logger = logging.getLogger("calltune.api")
 PASSED_HEADERS = ("retry-after", "x-should-retry")
 PASSED_PREFIXES = ("x-ratelimit-", "openai-")
-Store = Callable[[bytes], Awaitable[bool]]
-"""Called with the whole answer; says whether it was stored."""
+Store = Callable[[dict[str, Any] | None], Awaitable[bool]]
+"""Called with the whole completion, None where there is none; says whether it was stored."""
 
 
 class Question(NamedTuple):
@@ -40,46 +42,64 @@ async def whole_answer(answer: aiohttp.ClientResponse, question: Question, store
     if answer.status != 200:
         return _error(answer.status, body, headers) if question.is_ours else _plain(answer, body, headers)
     if store:
-        headers["x-calltune-stored"] = "true" if await store(body) else "false"
+        headers["x-calltune-stored"] = "true" if await store(_completion(body)) else "false"
     return _plain(answer, body, headers)
 
 
-def streamed_answer(
-    answer: aiohttp.ClientResponse, store: Store | None, leave: Callable[[], Awaitable[None]]
-) -> StreamingResponse:
-    """`leave` is called when the stream has ended, however it did."""
-    pieces = _pieces(answer, store, leave)
-    return StreamingResponse(
-        pieces, headers=_headers(answer), media_type=answer.headers.get("content-type", "text/event-stream")
-    )
+class StreamedAnswer(Response):
+    """A stream as it comes. The event that ends it waits until the answer is stored.
+
+    Starlette's own goes through a task group and an iterator for each piece.
+    """
+
+    def __init__(
+        self, answer: aiohttp.ClientResponse, store: Store | None, leave: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`leave` is called when the stream has ended, however it did."""
+        super().__init__(None, 200, _headers(answer), answer.headers.get("content-type", "text/event-stream"))
+        del self.headers["content-length"]
+        self._answer, self._store, self._leave = answer, store, leave
+        self._client_is_gone = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        watching = asyncio.create_task(self._watch(receive))
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await self._pass_on(send)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except aiohttp.ClientError:
+            if not self._client_is_gone:
+                raise
+        finally:
+            watching.cancel()
+            self._answer.close()
+            await self._leave()
+
+    async def _watch(self, receive: Receive) -> None:
+        """A client that leaves ends the work for it too."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._client_is_gone = True
+        self._answer.close()
+
+    async def _pass_on(self, send: Send) -> None:
+        assembly = StreamAssembly() if self._store else None
+        while piece := await self._answer.content.readany():
+            if assembly and self._store and not assembly.is_done:
+                before = assembly.add(piece)
+                if assembly.is_done:
+                    await send({"type": "http.response.body", "body": piece[:before], "more_body": True})
+                    await self._store(assembly.completion())
+                    piece = piece[before:]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
-async def _pieces(
-    answer: aiohttp.ClientResponse, store: Store | None, leave: Callable[[], Awaitable[None]]
-) -> AsyncIterator[bytes]:
-    """What comes, as it comes. The event that ends the stream waits until the answer is stored."""
-    told = bytearray()
-    is_stored = store is None
+def _completion(body: bytes) -> dict[str, Any] | None:
     try:
-        async for piece in answer.content.iter_any():
-            if is_stored:
-                yield piece
-                continue
-            told += piece
-            at = told.find(DONE, max(0, len(told) - len(piece) - len(DONE)))
-            if at < 0:
-                yield piece
-                continue
-            before = len(piece) - (len(told) - at)
-            if before > 0:
-                yield piece[:before]
-            assert store
-            await store(bytes(told))
-            is_stored = True
-            yield piece[max(0, before) :]
-    finally:
-        answer.close()
-        await leave()
+        value = load_json(body.decode())
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _headers(answer: aiohttp.ClientResponse) -> dict[str, str]:

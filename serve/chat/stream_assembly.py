@@ -1,32 +1,66 @@
 """The answer that a stream was made of: its chunks put together into one chat completion, with nothing left out."""
 
 import json
+import re
 from typing import Any
 
-DONE = b"data: [DONE]"
+# At the start of a line: inside a chunk's JSON, where a model may write the same words, no line ends.
+_DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]")
+_LONGEST_DONE = len(b"\ndata: [DONE]")
+_EVENT_END = re.compile(rb"\r?\n\r?\n")
+FOLD_BYTES = 1 << 13
+"""Chunks repeat their head with each token. So much of them waits, then only what they add up to is kept."""
 _JOINED = {"content", "refusal", "arguments", "reasoning", "reasoning_content"}
 
 
-def assemble(stream: bytes) -> dict[str, Any] | None:
-    """The completion, or None for a stream that did not come to its end or told an error."""
-    chunks = [json.loads(data) for data in _data(stream) if data != "[DONE]"]
-    if DONE not in stream or not chunks or any("error" in chunk for chunk in chunks):
-        return None
-    whole: dict[str, Any] = {}
-    choices: dict[int, dict[str, Any]] = {}
-    for chunk in chunks:
+class StreamAssembly:
+    """Takes a stream in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._whole: dict[str, Any] = {}
+        self._choices: dict[int, dict[str, Any]] = {}
+        self._is_broken = False
+        self.is_done = False
+
+    def add(self, piece: bytes) -> int:
+        """How many bytes of the piece come before the event that ends the stream: all, while that is not in it."""
+        self._rest += piece
+        end = _DONE.search(self._rest, max(0, len(self._rest) - len(piece) - _LONGEST_DONE))
+        if end:
+            self.is_done = True
+            return max(0, len(piece) - (len(self._rest) - end.start()))
+        if len(self._rest) > FOLD_BYTES:
+            self._fold()
+        return len(piece)
+
+    def completion(self) -> dict[str, Any] | None:
+        """None for a stream that did not come to its end, told an error, or was no stream of chunks."""
+        self._fold()
+        if not self.is_done or not self._whole or self._is_broken:
+            return None
+        choices = [self._choices[index] for index in sorted(self._choices)]
+        return self._whole | {"object": "chat.completion", "choices": choices}
+
+    def _fold(self) -> None:
+        """Put together what has come of whole events."""
+        events = _EVENT_END.split(bytes(self._rest))
+        self._rest = bytearray(events.pop())
+        try:
+            for event in events:
+                data = b"\n".join(line[5:].strip() for line in event.splitlines() if line.startswith(b"data:"))
+                if data and data != b"[DONE]":
+                    self._add_chunk(json.loads(data))
+        except (ValueError, KeyError, TypeError, AttributeError):  # some provider's own idea of a chunk
+            self._is_broken = True
+
+    def _add_chunk(self, chunk: dict[str, Any]) -> None:
+        self._is_broken |= "error" in chunk
         # Usage is null in every chunk but the last one.
-        whole |= {key: value for key, value in chunk.items() if value is not None or key not in whole}
+        self._whole |= {key: value for key, value in chunk.items() if value is not None or key not in self._whole}
         for choice in chunk.get("choices") or []:
-            _add_choice(choices.setdefault(choice["index"], {"index": choice["index"], "message": {}}), choice)
-    return whole | {"object": "chat.completion", "choices": [choices[index] for index in sorted(choices)]}
-
-
-def _data(stream: bytes) -> list[str]:
-    """The data of each server-sent event."""
-    events = stream.replace(b"\r\n", b"\n").split(b"\n\n")
-    lines = [[line for line in event.split(b"\n") if line.startswith(b"data:")] for event in events]
-    return [b"\n".join(line[5:].strip() for line in found).decode() for found in lines if found]
+            index = choice["index"]
+            _add_choice(self._choices.setdefault(index, {"index": index, "message": {}}), choice)
 
 
 def _add_choice(choice: dict[str, Any], chunk: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from sqlalchemy import select
@@ -26,6 +27,7 @@ from serve.storage.tables import Job, Model
 
 logger = logging.getLogger("calltune.worker")
 LOOK_S = 1.0
+POLL_S = 0.1
 GATE_STATUSES = (0, 1, 3)
 ROOT = Path(__file__).parents[2]
 RECIPE_RUN = (sys.executable, "-m", "recipes.run")
@@ -94,9 +96,14 @@ class Training:
     def _follow(self, stopping: threading.Event) -> None:
         process = self._start()
         try:
+            looked_at = time.monotonic()
             while process.poll() is None:
-                if stopping.wait(LOOK_S) or not self._look():
+                if stopping.wait(POLL_S):
                     return
+                if time.monotonic() - looked_at >= LOOK_S:
+                    if not self._look():
+                        return
+                    looked_at = time.monotonic()
             self._look()
             self._end(process.returncode)
         finally:

@@ -12,4 +12,9 @@ def new_id(prefix: str) -> str:
 
 
 def random_text(length: int) -> str:
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+    number = secrets.randbelow(len(ALPHABET) ** length)  # asked for once: each asking is a call of the system
+    letters = []
+    for _ in range(length):
+        number, index = divmod(number, len(ALPHABET))
+        letters.append(ALPHABET[index])
+    return "".join(letters)

@@ -110,7 +110,8 @@ class _Passage:
         if self._is_received:  # what comes now is the end of the connection, however late
             return await self._receive()
         try:
-            message = await asyncio.wait_for(self._receive(), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):  # wait_for would make a task for it
+                message = await self._receive()
         except TimeoutError as error:
             raise ApiError(408, "The request was not sent in time", headers={**FINAL, "connection": "close"}) from error
         self._left -= len(message.get("body", b""))

@@ -13,7 +13,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from serve.chat.stream_assembly import assemble
+from serve.chat.stream_assembly import FOLD_BYTES, StreamAssembly
 from serve.vllm_process import free_port
 from tests.conftest import ROOT
 from tests.serve.api_server import BASE, ApiServer, api_server, row, write_settings
@@ -211,6 +211,42 @@ def test_an_unknown_model_and_a_server_that_is_down(tmp_path: Path) -> None:
         assert (down.value.status_code, down.value.code) == (503, "model_unavailable")
 
 
-def test_a_stream_without_its_end_is_no_answer() -> None:
-    assert assemble(b'data: {"id": "a", "choices": [{"index": 0, "delta": {"content": "x"}}]}\n\n') is None
-    assert assemble(b'data: {"error": {"message": "x"}}\n\ndata: [DONE]\n\n') is None
+def assembled(stream: bytes, size: int = 1000) -> tuple[dict[str, Any] | None, bytes]:
+    """The completion, and what came before the event that ends the stream, of a stream in pieces of a size."""
+    assembly, before = StreamAssembly(), b""
+    for at in range(0, len(stream), size):
+        piece = stream[at : at + size]
+        before += piece[: assembly.add(piece)]
+        if assembly.is_done:
+            break
+    return assembly.completion(), before
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_a_stream_is_put_together_whatever_pieces_it_comes_in(size: int, end: bytes) -> None:
+    words = [f"word {number} \u2028 data: [DONE] \\n" for number in range(300)]
+    told = [{"id": "a", "usage": None, "choices": [{"index": 0, "delta": {"content": word}}]} for word in words]
+    events = [*told, {"id": "a", "choices": [], "usage": {"total_tokens": 3}}]
+    stream = b"".join(b"data: " + json.dumps(event, ensure_ascii=False).encode() + end * 2 for event in events)
+    assert len(stream) > 2 * FOLD_BYTES
+    completion, before = assembled(stream + b"data: [DONE]" + end * 2, size)
+    message = {"index": 0, "message": {"content": "".join(words)}}
+    assert completion == {
+        "id": "a", "object": "chat.completion", "usage": {"total_tokens": 3}, "choices": [message],
+    }  # fmt: skip
+    assert before.startswith(stream.rstrip()) and b"\ndata: [DONE]" not in before
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b'data: {"id": "a", "choices": [{"index": 0, "delta": {"content": "x"}}]}\n\n',
+        b'data: {"error": {"message": "x"}}\n\ndata: [DONE]\n\n',
+        b'data: {"id": "a", "choices": [{"delta": {}}]}\n\ndata: [DONE]\n\n',
+        b"data: no JSON\n\ndata: [DONE]\n\n",
+        b"data: [DONE]\n\n",
+    ],
+)
+def test_a_stream_that_is_not_whole_is_no_completion(stream: bytes) -> None:
+    assert assembled(stream)[0] is None
