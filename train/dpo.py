@@ -33,7 +33,7 @@ def main() -> None:
     stage = begin(recipe, arguments)
     own = [stage.store.pairs] if stage.store.pairs.is_file() else []
     files = [*recipe.preferences.files, *own]
-    held_out = read_rows(stage.store.test)
+    held_out = read_rows(stage.store.test) if recipe.data.rules.leak == "error" else []
     examples = load_pairs(files, held_out, stage.tokenizer, stage.template, recipe.max_length)
     if PartialState().is_main_process:
         show(examples, stage.tokenizer)

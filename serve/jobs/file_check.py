@@ -1,5 +1,6 @@
 """A job's file against the contract's rules, with what is wrong in the words that OpenAI's clients read."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +12,9 @@ from data.user_error import UserError
 MAX_TOLD = 100
 PREFIX = "The job failed due to an invalid {kind} file. "
 Kind = Literal["training", "validation"]
+
+
+_FOUND_LATER = re.compile(r"(training|validation)(?:-chosen)?\.jsonl:(\d+): (.*)")
 
 
 class RowError(NamedTuple):
@@ -60,6 +64,14 @@ def check_file(
         few = f"{kind.title()} file has {num_rows} example(s), but must have at least {min_rows} examples"
         return CheckedFile(num_rows, FileFault("invalid_n_examples", few, f"{kind}_file", {}), [])
     return CheckedFile(num_rows, None, _warnings(file.findings))
+
+
+def fault_of_rows(cause: str) -> FileFault | None:
+    """What the job's first step found in a line, which takes a tokenizer (S25), in the same words."""
+    if not (found := _FOUND_LATER.fullmatch(cause)):
+        return None
+    kind: Kind = "training" if found[1] == "training" else "validation"
+    return _fault("invalid_training_file", f"Invalid file format. Line {found[2]}: {found[3]}", kind)
 
 
 def row_error(finding: Finding) -> RowError:
@@ -112,6 +124,6 @@ def _warnings(findings: list[Finding]) -> list[str]:
     for (rule, reason), found in lines.items():
         by_rule.setdefault(rule, (reason, []))[1].extend(found)
     return [
-        f"{len(found)} warning(s) of {rule}, lines {', '.join(map(str, sorted(found)[:20]))}; the first: {reason}"
+        f"{len(found)} warning(s) of {rule}, lines {', '.join(map(str, sorted(set(found))[:20]))}; the first: {reason}"
         for rule, (reason, found) in by_rule.items()
     ]

@@ -13,6 +13,9 @@ from serve.jobs.model_names import checkpoint_name
 from serve.storage.ids import new_id
 from serve.storage.tables import Checkpoint, Event, Job, Model
 
+REWARDS = {"train_reward_accuracy": "rewards/accuracies", "train_reward_margin": "rewards/margins"}
+"""What TRL's DPO trainer logs beside the loss."""
+
 
 class Progress:
     """Follows runs/NAME/events.jsonl from where it was left; a resumed training may tell a step again."""
@@ -45,6 +48,7 @@ class Progress:
             accuracy = log.get("mean_token_accuracy")
             data = {"step": step, "total_steps": total, "train_loss": log["loss"]}
             data |= {} if accuracy is None else {"train_mean_token_accuracy": accuracy}
+            data |= {ours: log[trls] for ours, trls in REWARDS.items() if trls in log}
             message = f"Step {step}/{total}: training loss={log['loss']:.2f}"
             tell(session, job.id, f"step-{step}", message, data=data, is_metrics=True)
             job.step, job.total_steps = max(job.step, step), total

@@ -70,17 +70,23 @@ def method_of(request: JobRequest) -> dict[str, Any]:
     method = request.method or Method(type="supervised")
     if method.type == "reinforcement":
         raise not_supported("Reinforcement fine-tuning is not supported", "method")
-    if method.type == "dpo":  # accepted, it would train the preferred answers with SFT
-        raise not_supported("Jobs of method dpo are not supported yet: run train.dpo on a recipe", "method")
-    for other in ("dpo", "reinforcement"):
-        if getattr(method, other) is not None:
+    for other in ("supervised", "dpo", "reinforcement"):
+        if other != method.type and getattr(method, other) is not None:
             raise invalid_value(f"method.{other}", f"method.{other} does not fit method.type {method.type!r}")
-    given = method.supervised.hyperparameters if method.supervised else None
     older = request.hyperparameters if request.hyperparameters and request.hyperparameters.model_fields_set else None
+    if method.type == "dpo":
+        if older:
+            raise invalid_value("hyperparameters", "hyperparameters are those of supervised jobs: give method.dpo's")
+        chosen = (method.dpo.hyperparameters if method.dpo else None) or Dpo()
+    else:
+        chosen = _supervised(method.supervised.hyperparameters if method.supervised else None, older)
+    return {"type": method.type, method.type: {"hyperparameters": chosen.model_dump()}}
+
+
+def _supervised(given: Supervised | None, older: Supervised | None) -> Supervised:
     if older and given and given.model_fields_set and older != given:
         raise invalid_value("hyperparameters", "hyperparameters differ from those of method.supervised: give one")
-    chosen = given if given and given.model_fields_set else older or Supervised()
-    return {"type": method.type, method.type: {"hyperparameters": chosen.model_dump()}}
+    return given if given and given.model_fields_set else older or Supervised()
 
 
 def checked_integrations(integrations: list[dict[str, Any]] | None) -> list[dict[str, Any]]:

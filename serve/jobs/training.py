@@ -16,6 +16,7 @@ from serve.api_settings import ApiSettings
 from serve.files.keeping import sweep
 from serve.jobs.base_folder import ensure_base
 from serve.jobs.ending import Failure, fail, succeed
+from serve.jobs.file_check import fault_of_rows
 from serve.jobs.happenings import tell
 from serve.jobs.leases import LostError, held_job, release, renew
 from serve.jobs.leftovers import MARK, end_processes
@@ -148,7 +149,9 @@ class Training:
             succeed(self.settings, self.database, self.files, self.job.id, self.worker)
             sweep(self.database, self.files, self.job.files)
         elif status == 2:
-            self._fail(Failure("invalid_training_file", self._cause(), "training_file"))
+            fault = fault_of_rows(cause := self._cause())
+            failure = Failure("invalid_training_file", cause, "training_file")
+            self._fail(Failure(fault.code, fault.message, fault.param) if fault else failure)
         else:
             self._fail(Failure("server_error", f"The training ended with status {status}: {self._cause()}"))
 

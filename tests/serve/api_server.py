@@ -91,11 +91,11 @@ def start_server(settings_file: Path, *options: str) -> ApiServer:
 
 
 @contextmanager
-def running_worker(settings: ApiSettings, **plan: Any) -> Iterator[WorkerLoop]:
-    """A worker in a thread, whose trainings are `fake_recipe_run` with this plan."""
+def running_worker(settings: ApiSettings, program: tuple[str, ...] = FAKE_RUN, **plan: Any) -> Iterator[WorkerLoop]:
+    """A worker in a thread, whose trainings are `fake_recipe_run` with this plan unless another program is given."""
     settings.runs.mkdir(parents=True, exist_ok=True)
     (settings.runs / "fake.json").write_text(json.dumps(plan))
-    loop = WorkerLoop(settings, Database(settings.database_url), FileStore(settings.files_url), "", FAKE_RUN)
+    loop = WorkerLoop(settings, Database(settings.database_url), FileStore(settings.files_url), "", program)
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:

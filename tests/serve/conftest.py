@@ -1,10 +1,16 @@
 """One API without a worker for the tests that need none of their own."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from openai import OpenAI
 
+from serve.vllm_process import free_port
+from tests.conftest import ROOT
 from tests.serve.api_server import ApiServer, api_server, write_settings
 
 
@@ -17,3 +23,22 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 @pytest.fixture(scope="module")
 def client(api: ApiServer) -> OpenAI:
     return api.client()
+
+
+@pytest.fixture(scope="session")
+def planted() -> Iterator[str]:
+    """URL of a server of planted answers."""
+    port = free_port("127.0.0.1")
+    process = subprocess.Popen([sys.executable, "-m", "tests.serve.planted_vllm", str(port)], cwd=ROOT)
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            httpx.get(f"{url}/health")
+            break
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    yield url
+    process.terminate()
+    process.wait(30)

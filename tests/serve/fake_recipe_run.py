@@ -11,10 +11,12 @@ import sys
 import time
 from pathlib import Path
 
+import yaml
+
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    recipe = json.loads(Path(sys.argv[1]).read_text())
+    recipe = yaml.safe_load(Path(sys.argv[1]).read_text())
     folder = Path(recipe["runs"]) / recipe["name"]
     plan = folder.parent / "fake.json"
     wanted = json.loads(plan.read_text()) if plan.is_file() else {}

@@ -1,14 +1,17 @@
 """What the API adds to a chat stream, against the same server asked directly, in turn, in one run.
 
-    python -m tests.serve.overhead [--concurrency 32] [--rounds 6] [--streams 1000]
+    python -m tests.serve.overhead [--concurrency 32] [--rounds 6] [--streams 1000] [--together]
 
 A planted server streams 30 tokens, one every 20 ms. Half of each round asks it directly, the other half through the
-API with store=true. Prints first token and whole answer, median and p99, then the API's memory with many open streams.
+API with store=true, by so many clients whose requests are spread over time (--together: all at the same moment).
+Prints first token and whole answer, median and p99, what a request and an event cost the API in processor time, then
+its memory with many open streams.
 """
 
 import argparse
 import asyncio
 import json
+import random
 import statistics
 import subprocess
 import sys
@@ -19,6 +22,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import psutil
+import uvloop
 
 from serve.vllm_process import free_port
 from tests.conftest import ROOT
@@ -26,6 +30,7 @@ from tests.serve.api_server import BASE, api_server, write_settings
 
 TOKENS = 30
 PAUSE_S = 0.02
+ANSWERS = 4
 
 
 class Timing(NamedTuple):
@@ -38,26 +43,28 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--streams", type=int, default=1000)
+    parser.add_argument("--together", action="store_true", help="the worst case: all ask at the same moment")
     args = parser.parse_args()
     port = free_port("127.0.0.1")
-    planted = subprocess.Popen([sys.executable, "-m", "tests.serve.planted_vllm", str(port), str(PAUSE_S)], cwd=ROOT)
+    command = [sys.executable, "-m", "tests.serve.token_stream", str(port), str(PAUSE_S)]
+    planted = subprocess.Popen(command, cwd=ROOT)
     try:
         with tempfile.TemporaryDirectory() as folder:
             direct = f"http://127.0.0.1:{port}/v1"
             settings = write_settings(Path(folder), engines={BASE: direct})
             with api_server(settings, "--no-worker") as server:
-                asyncio.run(measure(direct, server.base_url, server.process.pid, args))
+                uvloop.run(measure(direct, server.base_url, psutil.Process(server.process.pid), args))
     finally:
         planted.terminate()
 
 
-async def measure(direct: str, through: str, pid: int, args: argparse.Namespace) -> None:
+async def measure(direct: str, through: str, api: psutil.Process, args: argparse.Namespace) -> None:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as http:
         found: dict[str, list[Timing]] = {direct: [], through: []}
         for number in range(args.rounds + 1):
             for url in (direct, through) if number % 2 else (through, direct):
-                timings = await asyncio.gather(*(worker(http, url) for _ in range(args.concurrency)))
+                timings = await asyncio.gather(*(worker(http, url, args.together) for _ in range(args.concurrency)))
                 if number:  # the first round opens connections and compiles
                     found[url] += [timing for some in timings for timing in some]
         for name in Timing._fields:
@@ -69,11 +76,13 @@ async def measure(direct: str, through: str, pid: int, args: argparse.Namespace)
                 f"median +{median[through] - median[direct]:.1f} ms, p99 +{p99[through] - p99[direct]:.1f} ms "
                 f"(n {len(asked[direct])} each, concurrency {args.concurrency})"
             )
-        await memory(http, through, pid, args.streams)
+        await cost(http, through, api)
+        await memory(http, through, api, args.streams)
 
 
-async def worker(http: aiohttp.ClientSession, url: str) -> list[Timing]:
-    return [await ask(http, url, TOKENS) for _ in range(4)]
+async def worker(http: aiohttp.ClientSession, url: str, together: bool) -> list[Timing]:
+    await asyncio.sleep(0 if together else random.uniform(0, TOKENS * PAUSE_S))
+    return [await ask(http, url, TOKENS) for _ in range(ANSWERS)]
 
 
 async def ask(http: aiohttp.ClientSession, url: str, tokens: int) -> Timing:
@@ -89,12 +98,22 @@ async def ask(http: aiohttp.ClientSession, url: str, tokens: int) -> Timing:
         return Timing(first, time.perf_counter() - began)
 
 
-async def memory(http: aiohttp.ClientSession, url: str, pid: int, streams: int) -> None:
+async def cost(http: aiohttp.ClientSession, url: str, api: psutil.Process) -> None:
+    """Processor time of the API alone, which other programs of the machine hardly change: two lengths of answer."""
+    used = {}
+    for tokens in (1, 101):
+        before = sum(api.cpu_times()[:2])
+        for _ in range(10):
+            await asyncio.gather(*(ask(http, url, tokens) for _ in range(32)))
+        used[tokens] = (sum(api.cpu_times()[:2]) - before) / 320 * 1e6
+    print(f"processor time of the API: {used[1]:.0f} us a request, {(used[101] - used[1]) / 100:.0f} us an event more")
+
+
+async def memory(http: aiohttp.ClientSession, url: str, api: psutil.Process, streams: int) -> None:
     """Resident memory before, while all are open, near their end, and after."""
-    process = psutil.Process(pid)
 
     def mib() -> float:
-        return process.memory_info().rss / 2**20
+        return api.memory_info().rss / 2**20
 
     before = mib()
     asked = [asyncio.create_task(ask(http, url, 1500)) for _ in range(streams)]

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,6 @@ from tests.serve.api_server import BASE, ApiServer, api_server, row, write_setti
 from tests.serve.planted_vllm import CALL, TEXT, USAGE
 
 TOOLS = row(1)["tools"]
-
-
-@pytest.fixture(scope="module")
-def planted() -> Iterator[str]:
-    port = free_port("127.0.0.1")
-    process = subprocess.Popen([sys.executable, "-m", "tests.serve.planted_vllm", str(port)], cwd=ROOT)
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            httpx.get(f"{url}/health")
-            break
-        except httpx.TransportError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-    yield url
-    process.terminate()
-    process.wait(30)
 
 
 def redactor(request: dict[str, Any], answer: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -91,7 +91,14 @@ ERRORS = {
     ),
     "wrong part": ({"method": {"type": "supervised", "dpo": {}}}, "method.dpo", "invalid_value", "does not fit"),
     "reinforcement": ({"method": {"type": "reinforcement"}}, "method", "not_supported_locally", "not supported"),
-    "dpo": ({"method": {"type": "dpo"}}, "method", "not_supported_locally", "train.dpo"),
+    "beta": (
+        {"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 2.5}}}}, "method.dpo.hyperparameters.beta",
+        "invalid_value", "at most 2",
+    ),
+    "dpo's other place": (
+        {"method": {"type": "dpo"}, "hyperparameters": {"n_epochs": 1}}, "hyperparameters", "invalid_value",
+        "method.dpo",
+    ),
     "long suffix": ({"suffix": "x" * 65}, "suffix", "invalid_value", "64"),
     "empty suffix": ({"suffix": ""}, "suffix", "invalid_value", "at least 1"),
     "NUL": ({"suffix": "a\0"}, "suffix", "invalid_value", "NUL"),

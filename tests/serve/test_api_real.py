@@ -20,7 +20,7 @@ def script(client: OpenAI, rows: Path, ask: dict[str, Any]) -> tuple[Any, Any, A
         training_file=file.id, model="gpt-4o-mini-2024-07-18", hyperparameters={"n_epochs": 3}
     )
     while job.status not in ("succeeded", "failed", "cancelled"):
-        time.sleep(5)
+        time.sleep(1)
         job = client.fine_tuning.jobs.retrieve(job.id)
     assert job.status == "succeeded", job.error
     tuned = client.chat.completions.create(model=job.fine_tuned_model, **ask, store=True, metadata={"app": "router"})

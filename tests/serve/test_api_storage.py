@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import openai
 import pytest
@@ -25,11 +26,24 @@ from tests.serve.api_server import (
     ApiServer,
     api_server,
     ended,
+    rows_file,
     running_worker,
     start_server,
     upload,
     write_settings,
 )  # fmt: skip
+
+KILLS = 8
+SHORT: dict[str, Any] = {"hyperparameters": {"n_epochs": 3, "batch_size": 5}}
+"""Six steps, three checkpoints."""
+
+
+class Accepted(NamedTuple):
+    """What the server said yes to."""
+
+    jobs: list[str]
+    files: list[str]
+    completions: list[str]
 
 
 def as_nobody() -> list[str]:
@@ -72,22 +86,26 @@ def waiting_database(url: str) -> Database:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def settings_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+def settings_file(request: pytest.FixtureRequest, planted: str, tmp_path: Path) -> Path:
     """Settings of an API on a fresh database of each kind."""
+    engines = {BASE: f"{planted}/v1"}
     if request.param == "sqlite":
-        return write_settings(tmp_path)
+        return write_settings(tmp_path, engines=engines)
     url = request.getfixturevalue("postgres")
     name = f"db_{random.randrange(10**9)}"
     waiting_database(url).close()
     psql = ["psql", url, "-c", f"create database {name}"]
     subprocess.run(psql, check=True, capture_output=True)
-    return write_settings(tmp_path, database=url.removesuffix("postgres") + name)
+    return write_settings(tmp_path, engines=engines, database=url.removesuffix("postgres") + name)
 
 
 def test_two_apis_and_two_workers_share_one_database(settings_file: Path) -> None:
     with api_server(settings_file, "--no-worker") as first, api_server(settings_file, "--no-worker") as second:
         one, two = first.client(), second.client()
-        made = [client.fine_tuning.jobs.create(training_file=upload(one), model=BASE).id for client in (one, two) * 3]
+        made = [
+            client.fine_tuning.jobs.create(training_file=upload(one), model=BASE, **SHORT).id
+            for client in (one, two) * 3
+        ]
         settings = first.settings
         settings.runs.mkdir(parents=True)
         database, files = Database(settings.database_url), FileStore(settings.files_url)
@@ -135,41 +153,53 @@ def test_a_job_is_claimed_by_one_worker_alone(settings_file: Path) -> None:
 def test_kills_of_the_api_and_the_worker_lose_and_double_nothing(settings_file: Path) -> None:
     random.seed(1)
     server = start_server(settings_file, "--no-worker")
-    accepted: list[str] = []
+    accepted = Accepted([], [], [])
     try:
-        for _ in range(12):
-            kill = threading.Timer(random.uniform(0.2, 2.0), server.process.kill)
-            kill.start()
-            accepted += load(server)
-            kill.join()
+        for _ in range(KILLS):
+            load(server, accepted, threading.Timer(random.uniform(0.0, 0.4), server.process.kill))
             server.process.wait()
             server = start_server(settings_file, "--no-worker")
         for _ in range(6):
-            with running_worker(server.settings, seconds=0.02):
-                time.sleep(random.uniform(0.5, 3.0))
+            with running_worker(server.settings, seconds=0.2):
+                time.sleep(random.uniform(0.1, 1.5))
         client = server.client()
         with running_worker(server.settings):
-            ends = [ended(client, job_id, 300) for job_id in accepted]
-        assert [job.status for job in ends] == ["succeeded"] * len(accepted)
-        listed = [job.id for job in client.fine_tuning.jobs.list(limit=100)]
-        # One more than was accepted, for each kill, may have been written down before its answer was lost.
-        assert set(accepted) <= set(listed) and len(listed) <= len(accepted) + 12
-        for job in ends:
-            told = [event.message for event in client.fine_tuning.jobs.list_events(job.id, limit=100)]
-            assert len(told) == len(set(told))
-            assert client.files.content(job.result_files[0]).read()
+            ends = [ended(client, job_id, 300) for job_id in accepted.jobs]
+        assert [job.status for job in ends] == ["succeeded"] * len(accepted.jobs)
+        require_kept(client, accepted)
     finally:
         server.process.kill()
 
 
-def load(server: ApiServer) -> list[str]:
-    """Uploads and jobs until the server is gone; those that it said yes to."""
+def require_kept(client: OpenAI, accepted: Accepted) -> None:
+    """Each once; one more of each kind, for each kill, may have been written down before its answer was lost."""
+    stored = [completion.id for completion in client.chat.completions.list(limit=100)]
+    files = [file.id for file in client.files.list(purpose="fine-tune")]
+    jobs = [job.id for job in client.fine_tuning.jobs.list(limit=100)]
+    for kept, given in ((stored, accepted.completions), (files, accepted.files), (jobs, accepted.jobs)):
+        assert given and set(given) <= set(kept) and len(set(kept)) == len(kept) <= len(given) + KILLS
+    for file_id in accepted.files:
+        assert client.files.content(file_id).read() == rows_file(10)[1]
+    for job_id in accepted.jobs:
+        told = [event.message for event in client.fine_tuning.jobs.list_events(job_id, limit=100)]
+        assert len(told) == len(set(told))
+        (results,) = client.fine_tuning.jobs.retrieve(job_id).result_files
+        assert client.files.content(results).read()
+
+
+def load(server: ApiServer, accepted: Accepted, kill: threading.Timer) -> None:
+    """Uploads, up to three jobs and stored completions, until the server is killed, some time after the first."""
     client: OpenAI = server.client(timeout=10)
-    accepted = []
+    enough = len(accepted.jobs) + 3
     try:
-        while len(accepted) < 3:
-            file_id = upload(client)
-            accepted.append(client.fine_tuning.jobs.create(training_file=file_id, model=BASE).id)
+        while True:
+            accepted.files.append(upload(client))
+            if len(accepted.jobs) < enough:
+                job = client.fine_tuning.jobs.create(training_file=accepted.files[-1], model=BASE, **SHORT)
+                accepted.jobs.append(job.id)
+            ask: Any = {"model": BASE, "messages": [{"role": "user", "content": "text"}], "store": True}
+            accepted.completions.append(client.chat.completions.create(**ask).id)
+            if not kill.ident:
+                kill.start()
     except openai.APIConnectionError:
-        pass
-    return accepted
+        kill.join()
