@@ -61,7 +61,7 @@ def succeed(settings: ApiSettings, database: Database, files: FileStore, job_id:
         _keep_last_checkpoints(session, job_id)
         if _is_refused(settings, session, job):
             return
-        _add_tuned_model(session, job, weights_folder(settings, job), folder / "adapter")
+        _add_tuned_model(settings, session, job, folder / "adapter")
         job.status, job.finished_at = "succeeded", int(time.time())
         tell(session, job_id, "model", f"New fine-tuned model created: {job.fine_tuned_model}", data={})
         tell(session, job_id, "succeeded", "The job has successfully completed", data={})
@@ -87,9 +87,9 @@ def _set_failed(session: Session, job: Job, failure: Failure) -> None:
     tell(session, job.id, "failed", failure.message, level="error", data={})
 
 
-def _add_tuned_model(session: Session, job: Job, base: Path, adapter: Path) -> None:
-    job.fine_tuned_model = model_name(job)
-    add_model(session, job, job.fine_tuned_model, base, adapter)
+def _add_tuned_model(settings: ApiSettings, session: Session, job: Job, adapter: Path) -> None:
+    job.fine_tuned_model = model_name(job, settings.organization)
+    add_model(session, job, job.fine_tuned_model, weights_folder(settings, job), adapter)
     add_checkpoint_row(session, job, job.step, job.fine_tuned_model)
 
 

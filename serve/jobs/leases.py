@@ -1,12 +1,19 @@
 """Which worker holds which job. A lease is renewed while the worker lives; one that has run out frees the job."""
 
+import logging
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from serve.storage.database import Database
 from serve.storage.tables import Job
+
+logger = logging.getLogger("calltune.worker")
 
 
 class LostError(Exception):
@@ -41,6 +48,29 @@ def renew(database: Database, job_id: str, worker: str, lease_s: float) -> str:
     if status is None:
         raise LostError(job_id)
     return status
+
+
+@contextmanager
+def kept_alive(database: Database, job_id: str, worker: str, lease_s: float) -> Iterator[None]:
+    """The lease is renewed while the block runs, by a thread; whoever lost it learns so at its next `held_job`."""
+    ended = threading.Event()
+
+    def renew_often() -> None:
+        while not ended.wait(lease_s / 3):
+            try:
+                renew(database, job_id, worker, lease_s)
+            except LostError:
+                return
+            except SQLAlchemyError as error:  # away for a while; the next turn tries again
+                logger.error("a lease was not renewed", extra={"job": job_id, "reason": repr(error)[:200]})
+
+    thread = threading.Thread(target=renew_often, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def release(database: Database, job_id: str, worker: str) -> None:

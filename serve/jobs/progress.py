@@ -20,8 +20,8 @@ REWARDS = {"train_reward_accuracy": "rewards/accuracies", "train_reward_margin":
 class Progress:
     """Follows runs/NAME/events.jsonl from where it was left; a resumed training may tell a step again."""
 
-    def __init__(self, folder: Path, n_epochs: float) -> None:
-        self.folder, self.n_epochs = folder, n_epochs
+    def __init__(self, folder: Path, n_epochs: float, organization: str) -> None:
+        self.folder, self.n_epochs, self.organization = folder, n_epochs, organization
         self._offset = 0
         self._began: tuple[float, int] | None = None
 
@@ -67,7 +67,7 @@ class Progress:
             known = select(Checkpoint.seq).where(Checkpoint.job_id == job.id, Checkpoint.step_number == step)
             if session.scalar(known) is None:
                 kept = keep_adapter(folder, self.folder / "kept" / f"step-{step}")
-                _add_checkpoint(session, job, step, base, kept)
+                _add_checkpoint(session, job, checkpoint_name(job, self.organization, step), step, base, kept)
 
 
 def step_of(folder: Path) -> int:
@@ -108,8 +108,7 @@ def add_checkpoint_row(session: Session, job: Job, step: int, model: str) -> Non
     )  # fmt: skip
 
 
-def _add_checkpoint(session: Session, job: Job, step: int, base: Path, kept: Path) -> None:
-    name = checkpoint_name(job, step)
+def _add_checkpoint(session: Session, job: Job, name: str, step: int, base: Path, kept: Path) -> None:
     add_checkpoint_row(session, job, step, name)
     add_model(session, job, name, base, kept)
     message = f"Checkpoint created at step {step} with Snapshot ID: {name}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from data.user_error import UserError
 from serve.api_settings import ApiSettings
@@ -19,6 +20,7 @@ from serve.jobs.ending import Failure, fail, succeed
 from serve.jobs.file_check import fault_of_rows
 from serve.jobs.happenings import tell
 from serve.jobs.leases import LostError, held_job, release, renew
+from serve.jobs.left_out import left_out
 from serve.jobs.leftovers import MARK, end_processes
 from serve.jobs.progress import Progress
 from serve.jobs.recipe_file import run_folder, wants_evaluation, weights_folder, write_recipe
@@ -44,7 +46,8 @@ class Training:
         self.settings, self.database, self.files = settings, database, files
         self.folder = run_folder(settings, job.id)
         epochs = job.method[job.method["type"]]["hyperparameters"]["n_epochs"]
-        self.progress = Progress(self.folder, epochs)
+        self.progress = Progress(self.folder, epochs, settings.organization)
+        self._rows_are_told = False
 
     def run(self, *, stopping: threading.Event) -> None:
         """Until the job has ended, was taken back by a client, or this worker stops: then it is left to be resumed."""
@@ -137,11 +140,25 @@ class Training:
                 job = held_job(session, self.job.id, self.worker)
                 self.progress.tell_steps(session, job, logs)
                 self.progress.tell_checkpoints(session, job, weights_folder(self.settings, job))
+                failure = self._tell_left_out(session)
+            if failure:
+                self._fail(failure)
+                return False
             return renew(self.database, self.job.id, self.worker, self.settings.lease_s) == "running"
         except SQLAlchemyError as error:  # the database is away for a while: the training need not care
             logger.error("the database cannot be reached", extra={"reason": " ".join(str(error).split())[:300]})
             self.progress.again()
             return True
+
+    def _tell_left_out(self, session: Session) -> Failure | None:
+        """As soon as the rows are prepared, minutes before the training ends."""
+        found = None if self._rows_are_told else left_out(self.folder)
+        if found is None:
+            return None
+        self._rows_are_told = True
+        if found.lines:
+            tell(session, self.job.id, "left-out", found.message, level="warn", data={"lines": found.lines})
+        return found.failure(self.settings.max_dropped)
 
     def _end(self, status: int) -> None:
         merged = (self.folder / "merged" / "calltune.json").is_file()

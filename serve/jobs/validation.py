@@ -11,7 +11,7 @@ from serve.files.keeping import sweep
 from serve.jobs.file_check import CheckedFile, FileFault, Kind, check_file
 from serve.jobs.happenings import tell
 from serve.jobs.hyperparameters import resolved
-from serve.jobs.leases import LostError, held_job
+from serve.jobs.leases import LostError, held_job, kept_alive
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
 from serve.storage.tables import Job
@@ -24,10 +24,11 @@ def validate_job(job: Job, worker: str, settings: ApiSettings, database: Databas
     named = f" and validation file: {job.validation_file}" if job.validation_file else ""
     with database.write() as session:
         tell(session, job.id, "validating", f"Validating training file: {job.training_file}{named}", data={})
-    training = _checked(job, job.training_file, "training", settings, files, settings.min_rows)
     validation = None
-    if job.validation_file and not training.fault:
-        validation = _checked(job, job.validation_file, "validation", settings, files, 1)
+    with kept_alive(database, job.id, worker, settings.lease_s):  # a large file takes longer than a lease
+        training = _checked(job, job.training_file, "training", settings, files, settings.min_rows)
+        if job.validation_file and not training.fault:
+            validation = _checked(job, job.validation_file, "validation", settings, files, 1)
     fault = training.fault or (validation.fault if validation else None)
     try:
         with database.write() as session:

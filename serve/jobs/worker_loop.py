@@ -58,7 +58,7 @@ class WorkerLoop:
             tidy(self.database, self.files, self.settings.capture.retention_days)
             self._tidied_at = time.monotonic()
         # A name of its own: while this one validates, the other half of the worker trains another job.
-        job = claim(self.database, f"{self.name}:validator", ("validating_files",), self.settings.lease_s * 20)
+        job = claim(self.database, f"{self.name}:validator", ("validating_files",), self.settings.lease_s)
         if job is not None:
             logger.info("validating", extra={"job": job.id})
             validate_job(job, f"{self.name}:validator", self.settings, self.database, self.files)

@@ -17,15 +17,14 @@ FINAL = {"x-should-retry": "false"}
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-class ApiError(Exception):
-    """An answer other than success."""
+class ApiError(HTTPException):
+    """An answer other than success. FastAPI turns any other exception that comes while it reads a form into a 400."""
 
     def __init__(
         self, status: int, message: str, *, param: str | None = None, code: str | None = None,
         kind: str = "invalid_request_error", headers: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(message)
-        self.status, self.headers = status, dict(headers or {})
+        super().__init__(status, message, dict(headers or {}))
         self.body = error_body(message, param=param, code=code, kind=kind)
 
 
@@ -54,7 +53,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 def _api_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)
-    return JSONResponse(error.body, error.status, error.headers)
+    return JSONResponse(error.body, error.status_code, error.headers)
 
 
 def _http_error(request: Request, error: Exception) -> JSONResponse:

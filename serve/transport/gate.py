@@ -130,9 +130,9 @@ class _Passage:
         if self.status:  # an answer is on its way already: the connection can only be broken off
             return
         body = json.dumps(error.body).encode()
-        headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers}
+        headers = {"content-type": "application/json", "content-length": str(len(body)), **(error.headers or {})}
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await self.send({"type": "http.response.start", "status": error.status, "headers": pairs})
+        await self.send({"type": "http.response.start", "status": error.status_code, "headers": pairs})
         await self.send({"type": "http.response.body", "body": body})
 
     def _too_large(self) -> ApiError:

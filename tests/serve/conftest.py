@@ -1,9 +1,12 @@
 """One API without a worker for the tests that need none of their own."""
 
+import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +15,7 @@ from openai import OpenAI
 from serve.vllm_process import free_port
 from tests.conftest import ROOT
 from tests.serve.api_server import ApiServer, api_server, write_settings
+from tests.serve.postgres_server import PostgresServer
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +46,14 @@ def planted() -> Iterator[str]:
     yield url
     process.terminate()
     process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    folder = Path("/tmp") / f"calltune-postgres-{os.getpid()}"  # a short path: a socket's has 107 characters at most
+    try:
+        server = PostgresServer(folder)
+        yield server
+        server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -24,7 +24,11 @@ def main() -> None:
         print(wanted["fail"])
         sys.exit(wanted["status"])
     rows = Path(recipe["data"]["train"][0]).read_text().splitlines()
-    write(folder / "rows" / "summary.json", json.dumps({"train": {"rows": len(rows), "tokens": 1000, "dropped": {}}}))
+    lost = [{"where": f"{recipe['data']['train'][0]}:{line}"} for line in wanted.get("too_long", [])]
+    counts = {"rows": len(rows) - len(lost), "tokens": 1000, "dropped": {"too_long": len(lost)} if lost else {}}
+    write(folder / "rows" / "summary.json", json.dumps({"train": counts}))
+    write(folder / "rows" / "dropped.jsonl", "".join(json.dumps(row) + "\n" for row in lost))
+    write(folder / "rows" / "train.jsonl", "")
     sft = recipe["sft"]
     batch = sft["per_device_train_batch_size"] * sft["gradient_accumulation_steps"]
     per_epoch = -(-len(rows) // batch)

@@ -1,13 +1,8 @@
 """The same jobs on SQLite and PostgreSQL; several API processes and workers on one database; kills at any moment."""
 
-import os
 import random
-import shutil
-import signal
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +14,6 @@ from serve.jobs.leases import claim
 from serve.jobs.worker_loop import WorkerLoop
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
-from serve.vllm_process import free_port
 from tests.serve.api_server import (
     BASE,
     FAKE_RUN,
@@ -32,6 +26,7 @@ from tests.serve.api_server import (
     upload,
     write_settings,
 )  # fmt: skip
+from tests.serve.postgres_server import PostgresServer
 
 KILLS = 8
 SHORT: dict[str, Any] = {"hyperparameters": {"n_epochs": 3, "batch_size": 5}}
@@ -46,57 +41,15 @@ class Accepted(NamedTuple):
     completions: list[str]
 
 
-def as_nobody() -> list[str]:
-    """PostgreSQL refuses to run as root."""
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL made for these tests."""
-    if not (initdb := shutil.which("initdb")) or not (program := shutil.which("postgres")):
-        pytest.skip("PostgreSQL is not installed")
-    folder = Path("/tmp") / f"calltune-postgres-{os.getpid()}"
-    folder.mkdir()
-    port = free_port("127.0.0.1")
-    try:
-        if os.getuid() == 0:
-            os.chown(folder, 65534, 65534)
-        make = [*as_nobody(), initdb, "-D", str(folder / "data"), "-U", "calltune", "-A", "trust", "-N"]
-        subprocess.run(make, check=True, capture_output=True, cwd="/tmp")
-        serve = [*as_nobody(), program, "-D", str(folder / "data"), "-p", str(port), "-k", str(folder), "-F"]
-        with (tmp_path_factory.mktemp("postgres") / "log").open("wb") as log:
-            process = subprocess.Popen(serve, stdout=log, stderr=log, cwd="/tmp")
-        yield f"postgresql://calltune@127.0.0.1:{port}/postgres"
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def waiting_database(url: str) -> Database:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            return Database(url)
-        except Exception:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings_file(request: pytest.FixtureRequest, planted: str, tmp_path: Path) -> Path:
     """Settings of an API on a fresh database of each kind."""
     engines = {BASE: f"{planted}/v1"}
     if request.param == "sqlite":
         return write_settings(tmp_path, engines=engines)
-    url = request.getfixturevalue("postgres")
-    name = f"db_{random.randrange(10**9)}"
-    waiting_database(url).close()
-    psql = ["psql", url, "-c", f"create database {name}"]
-    subprocess.run(psql, check=True, capture_output=True)
-    return write_settings(tmp_path, engines=engines, database=url.removesuffix("postgres") + name)
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    url = postgres.new_database(f"db_{random.randrange(10**9)}")
+    return write_settings(tmp_path, engines=engines, database=url)
 
 
 def test_two_apis_and_two_workers_share_one_database(settings_file: Path) -> None:
