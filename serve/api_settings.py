@@ -40,6 +40,14 @@ class CaptureSection(Section):
     """Stored completions are deleted after so many days; None: when somebody deletes them."""
 
 
+class WebhookSection(Section):
+    """Told of every job that ends, as OpenAI's webhooks are: fine_tuning.job.succeeded, .failed and .cancelled."""
+
+    url: str = Field(pattern=r"^https?://")
+    secret_variable: str
+    """Environment variable of the workers with the secret that events are signed with: whsec_ and base64."""
+
+
 class ApiSettings(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
@@ -59,6 +67,7 @@ class ApiSettings(Section):
     """Base model -> base URL of a running vLLM that serves it; the others are started when they are first asked."""
     upstream: UpstreamSection | None = None
     capture: CaptureSection = CaptureSection()
+    webhook: WebhookSection | None = None
     max_engines: int = Field(default=1, gt=0)
     """vLLM processes at once; the one that was not used for longest makes room."""
     max_loras: int = Field(default=4, gt=0)

@@ -19,6 +19,7 @@ from serve.jobs.recipe_file import gate_of, run_folder, weights_folder
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
 from serve.storage.tables import Checkpoint, Event, File, Job, Model
+from serve.webhooks.outbox import announce
 
 COLUMNS = "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"
 KEPT_CHECKPOINTS = 3
@@ -35,7 +36,7 @@ def fail(database: Database, job_id: str, worker: str, failure: Failure) -> None
     with database.write() as session:
         job = held_job(session, job_id, worker)
         if job.status in ("running", "validating_files"):
-            _set_failed(session, job, failure)
+            set_failed(session, job, failure)
 
 
 def succeed(settings: ApiSettings, database: Database, files: FileStore, job_id: str, worker: str) -> None:
@@ -65,6 +66,7 @@ def succeed(settings: ApiSettings, database: Database, files: FileStore, job_id:
         job.status, job.finished_at = "succeeded", int(time.time())
         tell(session, job_id, "model", f"New fine-tuned model created: {job.fine_tuned_model}", data={})
         tell(session, job_id, "succeeded", "The job has successfully completed", data={})
+        announce(session, job.project, "fine_tuning.job.succeeded", job_id)
 
 
 def _is_refused(settings: ApiSettings, session: Session, job: Job) -> bool:
@@ -77,14 +79,15 @@ def _is_refused(settings: ApiSettings, session: Session, job: Job) -> bool:
     if gate_of(settings, job) != "enforce":
         tell(session, job.id, "gate", message, level="warn", data=job.evaluation)
         return False
-    _set_failed(session, job, Failure("evaluation_gate_failed", message))
+    set_failed(session, job, Failure("evaluation_gate_failed", message))
     return True
 
 
-def _set_failed(session: Session, job: Job, failure: Failure) -> None:
+def set_failed(session: Session, job: Job, failure: Failure, data: dict[str, Any] | None = None) -> None:
     job.status, job.finished_at = "failed", int(time.time())
     job.error = failure._asdict()
-    tell(session, job.id, "failed", failure.message, level="error", data={})
+    tell(session, job.id, "failed", failure.message, level="error", data=data or {})
+    announce(session, job.project, "fine_tuning.job.failed", job.id)
 
 
 def _add_tuned_model(settings: ApiSettings, session: Session, job: Job, adapter: Path) -> None:

@@ -22,6 +22,7 @@ from serve.transport.context import Asking, Context, Here
 from serve.transport.errors import ApiError
 from serve.transport.lists import list_object, page, paging
 from serve.transport.metadata import with_metadata
+from serve.webhooks.outbox import announce
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
 BODY = {"requestBody": {"content": {"application/json": {"schema": JobRequest.model_json_schema()}}, "required": True}}
@@ -132,6 +133,7 @@ def _move(here: Context, project: str, job_id: str, status: str, verb: str, allo
         job.status = status
         if status == "cancelled":
             job.finished_at = int(time.time())
+            announce(session, project, "fine_tuning.job.cancelled", job_id)
         words = {"cancelled": "cancelled", "paused": "paused", "queued": "resumed"}[status]
         tell(session, job_id, f"{words}-{time.time():.3f}", f"The job was {words}", data={})
         session.flush()

@@ -2,12 +2,12 @@
 
 import logging
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 from serve.api_settings import ApiSettings
 from serve.files.keeping import sweep
+from serve.jobs.ending import Failure, set_failed
 from serve.jobs.file_check import CheckedFile, FileFault, Kind, check_file
 from serve.jobs.happenings import tell
 from serve.jobs.hyperparameters import resolved
@@ -36,8 +36,7 @@ def validate_job(job: Job, worker: str, settings: ApiSettings, database: Databas
             if held.status != "validating_files":
                 return
             if fault:
-                _fail(held, fault)
-                tell(session, job.id, "failed", fault.message, level="error", data=fault.data)
+                set_failed(session, held, Failure(fault.code, fault.message, fault.param), fault.data)
             else:
                 held.status, held.method = "queued", resolved(job.method, training.num_rows)
                 _warn(session, held, training, validation)
@@ -63,11 +62,6 @@ def _checked(job: Job, file_id: str, kind: Kind, settings: ApiSettings, files: F
             logger.exception("own fault", extra={"job": job.id})
             fault = FileFault("server_error", f"The file could not be checked: {error}", f"{kind}_file", {})
             return CheckedFile(0, fault, [])
-
-
-def _fail(job: Job, fault: FileFault) -> None:
-    job.status, job.finished_at = "failed", int(time.time())
-    job.error = {"code": fault.code, "message": fault.message, "param": fault.param}
 
 
 def _warn(session: Any, job: Job, training: CheckedFile, validation: CheckedFile | None) -> None:

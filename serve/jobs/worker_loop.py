@@ -19,6 +19,7 @@ from serve.jobs.validation import validate_job
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
 from serve.storage.housekeeping import tidy
+from serve.webhooks.sending import WebhookSender
 
 logger = logging.getLogger("calltune.worker")
 IDLE_S = 0.5
@@ -36,16 +37,20 @@ class WorkerLoop:
         self.program = program
         self.name = f"{socket.gethostname()}:{settings.storage.absolute()}:{device or 'cpu'}"
         self.stopping = threading.Event()
+        self._webhook = WebhookSender(settings.webhook, database) if settings.webhook else None
         self._tidied_at = -TIDY_S
 
     def run(self) -> None:
         """Blocks. A second worker of the same device waits until the first one is gone."""
         with self._only_one():
             self._until_done(self._take_over)
-            validator = threading.Thread(target=self._loop, args=(self.validate_one,), name="validator")
-            validator.start()
+            steps = [self.validate_one, *([self._webhook.send_one] if self._webhook else [])]
+            threads = [threading.Thread(target=self._loop, args=(step,), name=step.__name__) for step in steps]
+            for thread in threads:
+                thread.start()
             self._loop(self.train_one)
-            validator.join()
+            for thread in threads:
+                thread.join()
 
     def _loop(self, step: Callable[[], bool]) -> None:
         while not self.stopping.is_set():

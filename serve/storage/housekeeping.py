@@ -1,4 +1,4 @@
-"""What has had its time: expired files, and stored completions beyond their retention."""
+"""What has had its time: expired files, stored completions beyond their retention, events nobody took."""
 
 import time
 
@@ -7,7 +7,8 @@ from sqlalchemy import delete, select
 from serve.files.keeping import sweep
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
-from serve.storage.tables import File, MetadataPair, StoredCompletion
+from serve.storage.tables import File, MetadataPair, StoredCompletion, WebhookEvent
+from serve.webhooks.outbox import GIVE_UP_S
 
 DAY_S = 86_400
 
@@ -17,6 +18,7 @@ def tidy(database: Database, files: FileStore, retention_days: float | None) -> 
     with database.write() as session:
         expired = list(session.scalars(select(File.id).where(File.expires_at <= now)))
         session.execute(delete(File).where(File.id.in_(expired)))
+        session.execute(delete(WebhookEvent).where(WebhookEvent.created_at < now - GIVE_UP_S))
         if retention_days is not None:
             is_old = StoredCompletion.created_at < now - retention_days * DAY_S
             old = select(StoredCompletion.id).where(is_old)

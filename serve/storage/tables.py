@@ -13,6 +13,19 @@ class Base(DeclarativeBase):
     type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON, dict[str, str]: JSON, str: String, bytes: LargeBinary}
 
 
+class Listed:
+    """What clients list."""
+
+    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[int]
+
+
+class Owned(Listed):
+    project: Mapped[str] = mapped_column(index=True)
+    """Whose it is: keys of other projects do not see it."""
+
+
 class ApiKey(Base):
     __tablename__ = "api_keys"
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -24,13 +37,10 @@ class ApiKey(Base):
     created_at: Mapped[int]
 
 
-class File(Base):
+class File(Owned, Base):
+    """`id` is also the name of its bytes in the file store."""
+
     __tablename__ = "files"
-    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
-    id: Mapped[str] = mapped_column(unique=True)
-    """Also the name of its bytes in the file store."""
-    project: Mapped[str] = mapped_column(index=True)
-    created_at: Mapped[int]
     filename: Mapped[str]
     purpose: Mapped[str]
     bytes: Mapped[int] = mapped_column(BigInteger)
@@ -39,13 +49,9 @@ class File(Base):
     expires_at: Mapped[int | None]
 
 
-class Job(Base):
+class Job(Owned, Base):
     __tablename__ = "jobs"
     __table_args__ = (UniqueConstraint("project", "idempotency_key"), Index("jobs_by_body", "project", "body_sha256"))
-    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
-    id: Mapped[str] = mapped_column(unique=True)
-    project: Mapped[str] = mapped_column(index=True)
-    created_at: Mapped[int]
     started_at: Mapped[int | None]
     finished_at: Mapped[int | None]
     status: Mapped[str] = mapped_column(index=True)
@@ -85,41 +91,31 @@ class Job(Base):
         return [self.training_file, *([self.validation_file] if self.validation_file else [])]
 
 
-class Event(Base):
+class Event(Listed, Base):
     __tablename__ = "events"
     __table_args__ = (UniqueConstraint("job_id", "key"),)
-    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
-    id: Mapped[str] = mapped_column(unique=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     key: Mapped[str]
     """What happened, such as `step-7`: a resumed training tells nothing twice."""
-    created_at: Mapped[int]
     level: Mapped[str]
     type: Mapped[str]
     message: Mapped[str] = mapped_column(Text)
     data: Mapped[dict[str, Any] | None]
 
 
-class Checkpoint(Base):
+class Checkpoint(Listed, Base):
     __tablename__ = "checkpoints"
     __table_args__ = (UniqueConstraint("job_id", "step_number"),)
-    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
-    id: Mapped[str] = mapped_column(unique=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
-    created_at: Mapped[int]
     model: Mapped[str]
     step_number: Mapped[int]
     metrics: Mapped[dict[str, Any]]
 
 
-class Model(Base):
+class Model(Owned, Base):
     """A tuned model or a checkpoint; base models and aliases are settings."""
 
     __tablename__ = "models"
-    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
-    id: Mapped[str] = mapped_column(unique=True)
-    project: Mapped[str] = mapped_column(index=True)
-    created_at: Mapped[int]
     base_model: Mapped[str]
     job_id: Mapped[str]
     base: Mapped[str]
@@ -128,12 +124,8 @@ class Model(Base):
     """Folder of its LoRA adapter."""
 
 
-class StoredCompletion(Base):
+class StoredCompletion(Owned, Base):
     __tablename__ = "stored_completions"
-    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
-    id: Mapped[str] = mapped_column(unique=True)
-    project: Mapped[str] = mapped_column(index=True)
-    created_at: Mapped[int]
     model: Mapped[str]
     request_id: Mapped[str]
     request: Mapped[bytes]
@@ -151,3 +143,14 @@ class MetadataPair(Base):
     """Id of a job or a stored completion."""
     key: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str]
+
+
+class WebhookEvent(Owned, Base):
+    """An event that the webhook has not taken yet."""
+
+    __tablename__ = "webhook_events"
+    type: Mapped[str]
+    object_id: Mapped[str]
+    """Of the job that it tells of."""
+    attempts: Mapped[int]
+    next_attempt_at: Mapped[float] = mapped_column(Float, index=True)

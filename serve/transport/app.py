@@ -1,5 +1,6 @@
 """The application: routes, error bodies, and the gate before them."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -30,7 +31,7 @@ def create_app(settings: ApiSettings, database: Database) -> FastAPI:
     Capture(settings.capture)  # refuse a wrong redactor now
     app.state.context = Context(settings, database, FileStore(settings.files_url), measures)
     add_error_handlers(app)
-    for router in (files, jobs, models, chat, operations, unsupported):
+    for router in (chat, files, jobs, models, operations, unsupported):
         app.include_router(router)
     limits = Limits(settings.max_body_bytes, settings.max_file_bytes, settings.receive_timeout_s)
     app.add_middleware(Gate, keys=KeyRing(database), limits=limits, measures=measures)
@@ -41,5 +42,7 @@ def create_app(settings: ApiSettings, database: Database) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
     app.state.chat = Chat(context.settings, context.database, context.measures)
+    gc.collect()
+    gc.freeze()  # what was imported stays for good: the collector need not walk through it while streams wait
     yield
     await app.state.chat.close()

@@ -6,10 +6,10 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
-from serve.storage.tables import Checkpoint, Event, File, Job, StoredCompletion
+from serve.storage.tables import Listed
 from serve.transport.errors import ApiError, invalid_value
 
-Listed = TypeVar("Listed", File, Job, Event, Checkpoint, StoredCompletion)
+Item = TypeVar("Item", bound=Listed)
 Order = Literal["asc", "desc"]
 MAX_LIMIT = 1000
 
@@ -34,7 +34,7 @@ def paging(after: str | None, limit: int, order: str, max_limit: int = MAX_LIMIT
     return Paging(after, min(limit, max_limit), "asc" if order == "asc" else "desc")
 
 
-def page(session: Session, rows: Select[Listed], table: type[Listed], want: Paging) -> Page:
+def page(session: Session, rows: Select[Item], table: type[Item], want: Paging) -> Page:
     """One page of the rows. Raises ApiError when `after` is none of them."""
     if want.after is not None:
         last = session.scalar(rows.where(table.id == want.after))

@@ -1,14 +1,26 @@
 """Jobs through a worker whose trainings are a stand-in: every way from creation to an end."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import NotFoundError, OpenAI
 
-from serve.jobs.leases import claim
+from serve.jobs.leases import claim, kept_alive
 from serve.storage.database import Database
-from tests.serve.api_server import BASE, ApiServer, ended, rows_file, running_worker, until, upload
+from serve.storage.tables import Job
+from tests.serve.api_server import (
+    BASE,
+    ApiServer,
+    api_server,
+    ended,
+    rows_file,
+    running_worker,
+    until,
+    upload,
+    write_settings,
+)
 
 PASS = {"outcome": "PASS", "conditions": []}
 FAIL = {"outcome": "FAIL", "conditions": [{"name": "exact", "outcome": "FAIL", "reason": "12 % of 50, below 95 %"}]}
@@ -203,3 +215,48 @@ def test_a_training_file_that_is_deleted_meanwhile_is_kept_for_its_job(api: ApiS
         while bytes_file.exists():
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+@pytest.mark.parametrize("too_long", [[3], [3, 7]])
+def test_rows_that_are_left_out_are_told_and_more_than_a_tenth_fail(
+    api: ApiServer, client: OpenAI, too_long: list[int]
+) -> None:
+    job_id = create(client, hyperparameters={"n_epochs": 1, "batch_size": 2})
+    with running_worker(api.settings, too_long=too_long, seconds=0.5):
+        job = ended(client, job_id)
+    (told,) = [event for event in client.fine_tuning.jobs.list_events(job_id) if event.level == "warn"]
+    count = len(too_long)
+    lines = ", ".join(map(str, too_long))
+    assert told.message == f"{count} of 10 training rows are left out ({count} too_long): lines {lines}"
+    if count == 1:
+        assert job.status == "succeeded"
+    else:
+        assert (job.status, job.error.code, job.error.param) == ("failed", "invalid_training_file", "training_file")
+        assert job.error.message.startswith(told.message)
+
+
+def test_a_validation_longer_than_its_lease_stays_one_workers(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    with database.write() as session:
+        session.add(
+            Job(
+                id="ftjob-1", project="p", created_at=1, status="validating_files", model=BASE, base_model=BASE,
+                method={}, training_file="f", result_files=[], error={}, seed=1, local={}, body_sha256="",
+            )
+        )  # fmt: skip
+    assert claim(database, "one", ("validating_files",), 0.6)
+    with kept_alive(database, "ftjob-1", "one", 0.6):
+        time.sleep(1.5)
+        assert claim(database, "two", ("validating_files",), 0.6) is None
+    time.sleep(0.8)
+    assert claim(database, "two", ("validating_files",), 0.6)
+
+
+def test_the_organization_stands_in_the_names_of_models(tmp_path: Path) -> None:
+    with api_server(write_settings(tmp_path, organization="acme"), "--no-worker") as server:
+        client = server.client()
+        job_id = create(client, hyperparameters={"n_epochs": 2, "batch_size": 10}, suffix="voice")
+        with running_worker(server.settings):
+            assert ended(client, job_id).fine_tuned_model.startswith("ft:org/tiny:acme:voice:")
+        names = [item.fine_tuned_model_checkpoint for item in client.fine_tuning.jobs.checkpoints.list(job_id)]
+    assert all(name.startswith("ft:org/tiny:acme:voice:") for name in names) and len(names) == 2
