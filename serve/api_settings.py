@@ -41,7 +41,8 @@ class CaptureSection(Section):
 
 
 class WebhookSection(Section):
-    """Told of every job that ends, as OpenAI's webhooks are: fine_tuning.job.succeeded, .failed and .cancelled."""
+    """Told of every job and eval run that ends, as OpenAI's webhooks are: fine_tuning.job.succeeded, eval.run.failed
+    and so on."""
 
     url: str = Field(pattern=r"^https?://")
     secret_variable: str

@@ -10,7 +10,10 @@ Sequence = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Base(DeclarativeBase):
-    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON, dict[str, str]: JSON, str: String, bytes: LargeBinary}
+    type_annotation_map = {
+        dict[str, Any]: JSON, list[dict[str, Any]]: JSON, list[str]: JSON, dict[str, str]: JSON, str: String,
+        bytes: LargeBinary,
+    }  # fmt: skip
 
 
 class Listed:
@@ -154,3 +157,37 @@ class WebhookEvent(Owned, Base):
     """Of the job that it tells of."""
     attempts: Mapped[int]
     next_attempt_at: Mapped[float] = mapped_column(Float, index=True)
+
+
+class Eval(Owned, Base):
+    __tablename__ = "evals"
+    name: Mapped[str | None]
+    data_source_config: Mapped[dict[str, Any]]
+    testing_criteria: Mapped[list[dict[str, Any]]]
+    """Graders, each with its `id`."""
+    metadata_: Mapped[dict[str, str] | None] = mapped_column("metadata")
+
+
+class EvalRun(Owned, Base):
+    __tablename__ = "eval_runs"
+    eval_id: Mapped[str] = mapped_column(index=True)
+    name: Mapped[str | None]
+    status: Mapped[str] = mapped_column(index=True)
+    model: Mapped[str | None]
+    data_source: Mapped[dict[str, Any]]
+    metadata_: Mapped[dict[str, str] | None] = mapped_column("metadata")
+    error: Mapped[dict[str, Any] | None]
+    lease_until: Mapped[float] = mapped_column(Float)
+    """Until then the API process that runs it is alive; afterwards another one goes on with it."""
+
+
+class EvalItem(Listed, Base):
+    __tablename__ = "eval_items"
+    __table_args__ = (UniqueConstraint("run_id", "datasource_item_id"),)
+    run_id: Mapped[str] = mapped_column(index=True)
+    datasource_item_id: Mapped[int]
+    datasource_item: Mapped[dict[str, Any]]
+    status: Mapped[str]
+    """pass, fail or error: not graded, because the model gave no answer."""
+    results: Mapped[list[dict[str, Any]]]
+    sample: Mapped[dict[str, Any]]

@@ -1,5 +1,6 @@
 """The application: routes, error bodies, and the gate before them."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,8 @@ from serve.api_settings import ApiSettings
 from serve.chat.asking import Chat
 from serve.chat.capture import Capture
 from serve.chat.routes import router as chat
+from serve.evals.routes import router as evals
+from serve.evals.run_loop import RunLoop
 from serve.files.routes import router as files
 from serve.jobs.routes import router as jobs
 from serve.models.routes import router as models
@@ -31,7 +34,7 @@ def create_app(settings: ApiSettings, database: Database) -> FastAPI:
     Capture(settings.capture)  # refuse a wrong redactor now
     app.state.context = Context(settings, database, FileStore(settings.files_url), measures)
     add_error_handlers(app)
-    for router in (chat, files, jobs, models, operations, unsupported):
+    for router in (chat, files, jobs, models, evals, operations, unsupported):
         app.include_router(router)
     limits = Limits(settings.max_body_bytes, settings.max_file_bytes, settings.receive_timeout_s)
     app.add_middleware(Gate, keys=KeyRing(database), limits=limits, measures=measures)
@@ -44,5 +47,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.chat = Chat(context.settings, context.database, context.measures)
     gc.collect()
     gc.freeze()  # what was imported stays for good: the collector need not walk through it while streams wait
+    running = asyncio.create_task(RunLoop(context, app.state.chat).run())
     yield
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
     await app.state.chat.close()

@@ -6,7 +6,7 @@ from serve.transport.errors import not_supported
 
 router = APIRouter(include_in_schema=False)
 METHODS = ["GET", "POST", "DELETE"]
-AREAS = ("uploads", "evals", "assistants", "threads", "vector_stores", "batches", "images", "audio", "moderations",
+AREAS = ("uploads", "assistants", "threads", "vector_stores", "batches", "images", "audio", "moderations",
          "responses", "embeddings", "completions", "realtime", "conversations", "containers", "videos")  # fmt: skip
 
 

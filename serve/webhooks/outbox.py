@@ -9,7 +9,10 @@ from sqlalchemy.orm import Session
 from serve.storage.ids import new_id
 from serve.storage.tables import WebhookEvent
 
-EventType = Literal["fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled"]
+EventType = Literal[
+    "fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled", "eval.run.succeeded",
+    "eval.run.failed", "eval.run.canceled",
+]  # fmt: skip
 GIVE_UP_S = 72 * 3600
 FIRST_DELAY_S = 5.0
 MAX_DELAY_S = 3600.0

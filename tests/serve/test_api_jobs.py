@@ -164,7 +164,7 @@ def test_a_retried_creation_makes_one_job(api: ApiServer, client: OpenAI, file_i
     assert other.status_code == 400
 
 
-@pytest.mark.parametrize("path", ["evals", "uploads", "fine_tuning/checkpoints/m/permissions", "embeddings"])
+@pytest.mark.parametrize("path", ["uploads", "batches", "fine_tuning/checkpoints/m/permissions", "embeddings"])
 def test_what_is_not_supported_is_refused_at_once(api: ApiServer, path: str) -> None:
     answer = httpx.post(f"{api.base_url}/{path}", json={})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "not_supported_locally")
