@@ -18,7 +18,6 @@ from serve.storage.tables import MetadataPair, StoredCompletion
 
 logger = logging.getLogger("calltune.api")
 MAX_BATCH = 256
-_ROWS, _PAIRS = StoredCompletion.__table__, MetadataPair.__table__
 
 
 class _Waiting(NamedTuple):
@@ -63,9 +62,9 @@ class StoreWriter:
         try:
             with self._database.write() as session:
                 # Objects of the mapper would cost the answering thread, which shares the interpreter, ten times this.
-                session.execute(insert(_ROWS), [_row(item.kept) for item in batch])
+                session.execute(insert(StoredCompletion), [_row(item.kept) for item in batch])
                 if pairs := [pair for item in batch for pair in _pairs(item.kept)]:
-                    session.execute(insert(_PAIRS), pairs)
+                    session.execute(insert(MetadataPair), pairs)
         except IntegrityError as error:
             if len(batch) > 1:  # one of them is there already: the others must not suffer
                 for item in batch:
@@ -93,7 +92,7 @@ def _resolve(done: "asyncio.Future[bool]", value: bool) -> None:
 def _row(kept: Kept) -> dict[str, Any]:
     return {
         "id": kept.id, "project": kept.project, "created_at": kept.created_at, "model": kept.model,
-        "request_id": kept.request_id, "request": kept.request, "response": kept.response, "metadata": kept.metadata,
+        "request_id": kept.request_id, "request": kept.request, "response": kept.response, "metadata_": kept.metadata,
     }  # fmt: skip
 
 

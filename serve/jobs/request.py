@@ -73,6 +73,7 @@ def method_of(request: JobRequest) -> dict[str, Any]:
     for other in ("supervised", "dpo", "reinforcement"):
         if other != method.type and getattr(method, other) is not None:
             raise invalid_value(f"method.{other}", f"method.{other} does not fit method.type {method.type!r}")
+    chosen: Supervised
     older = request.hyperparameters if request.hyperparameters and request.hyperparameters.model_fields_set else None
     if method.type == "dpo":
         if older:
