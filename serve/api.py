@@ -27,6 +27,7 @@ from serve.storage.tables import ApiKey
 from serve.transport.app import create_app
 from serve.transport.listening import listening_socket
 from serve.transport.logs import log_to_stderr
+from serve.webhooks.signing import read_secret
 from serve.worker_processes import WorkerProcesses
 
 
@@ -36,6 +37,8 @@ def main() -> None:
     settings.storage.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database_url)
     _require_keys(settings, database)
+    if settings.webhook and not args.no_worker:
+        read_secret(settings.webhook.secret_variable)  # the workers would end with the same fault, again and again
     if args.dry_run:
         print(settings.model_dump_json(indent=2))
         return

@@ -1,21 +1,17 @@
-"""Events to the webhook of the settings, signed as OpenAI signs them (standardwebhooks.com, version 1)."""
+"""Events to the webhook of the settings, tried again until they are taken."""
 
-import base64
-import hashlib
-import hmac
 import json
 import logging
-import os
 import time
 
 import httpx
 from sqlalchemy import select
 
-from data.user_error import UserError
 from serve.api_settings import WebhookSection
 from serve.storage.database import Database
 from serve.storage.tables import WebhookEvent
 from serve.webhooks.outbox import body_of, take_due
+from serve.webhooks.signing import read_secret, signature
 
 logger = logging.getLogger("calltune.worker")
 ANSWER_S = 10.0
@@ -25,7 +21,7 @@ class WebhookSender:
     def __init__(self, section: WebhookSection, database: Database) -> None:
         """Raises UserError where the secret is missing or is none."""
         self._url, self._database = section.url, database
-        self._secret = _secret(section.secret_variable)
+        self._secret = read_secret(section.secret_variable)
         self._http = httpx.Client(timeout=ANSWER_S, trust_env=False)
 
     def send_one(self) -> bool:
@@ -53,25 +49,3 @@ class WebhookSender:
         if not status.startswith("2"):
             logger.warning("webhook not taken", extra={"event": event.id, "attempt": event.attempts, "answer": status})
         return status.startswith("2")
-
-
-def signature(secret: bytes, event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    signed = hmac.digest(secret, f"{event_id}.{timestamp}.".encode() + body, hashlib.sha256)
-    return {
-        "webhook-id": event_id, "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{base64.b64encode(signed).decode()}",
-    }  # fmt: skip
-
-
-def _secret(variable: str) -> bytes:
-    """`whsec_` and base64, as OpenAI gives it out; anything else is taken byte for byte, as its SDK does."""
-    text = os.environ.get(variable, "")
-    if not text:
-        raise UserError(f"the environment has no {variable}", where="webhook.secret_variable", fix="set the secret")
-    if not text.startswith("whsec_"):
-        return text.encode()
-    try:
-        return base64.b64decode(text.removeprefix("whsec_"), validate=True)
-    except ValueError as error:
-        fix = "write whsec_ and base64"
-        raise UserError(f"{variable} is no base64 after whsec_", where="webhook.secret_variable", fix=fix) from error

@@ -81,10 +81,15 @@ async def asked(request: web.Request) -> web.Response:
     return web.json_response(request.app["asked"][-1])
 
 
+async def take_adapter(request: web.Request) -> web.Response:
+    return web.Response(text="Success")
+
+
 def make_app(pause_s: float) -> web.Application:
     app = web.Application()
     app["asked"], app["pause_s"] = [], pause_s
     app.add_routes([web.post("/v1/chat/completions", chat), web.get("/asked", asked)])
+    app.add_routes([web.post(f"/v1/{verb}_lora_adapter", take_adapter) for verb in ("load", "unload")])
     return app
 
 
