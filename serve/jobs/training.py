@@ -148,6 +148,7 @@ class Training:
         except SQLAlchemyError as error:  # the database is away for a while: the training need not care
             logger.error("the database cannot be reached", extra={"reason": " ".join(str(error).split())[:300]})
             self.progress.again()
+            self._rows_are_told = False
             return True
 
     def _tell_left_out(self, session: Session) -> Failure | None:
