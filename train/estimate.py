@@ -19,6 +19,8 @@ GIB = 2**30
 PEAK_SHARE = 0.4
 """Of a card's peak in dense bf16: 12,500 tokens a second of LoRA on an 8B model, the best published figure for an H100,
 are 4 x 8.0e9 x 12,500 = 400 of its 989 TFLOP/s."""
+CPU_PEAK_SHARE = 0.65
+"""Of what a product of large bf16 matrices reaches on the same cores; measured (recipes/RESULTS.md)."""
 NF4_BYTES = 4.127 / 8
 """A value in 4 bits with double quantisation (Dettmers et al. 2023, "QLoRA", section 3)."""
 
@@ -29,6 +31,10 @@ class Device(NamedTuple):
     peak_tflops: float
     """Dense bf16, from the maker's data sheet."""
     is_cpu: bool = False
+
+    @property
+    def peak_share(self) -> float:
+        return CPU_PEAK_SHARE if self.is_cpu else PEAK_SHARE
 
 
 DEVICES = {
@@ -116,7 +122,7 @@ def estimate(shape: Shape, load: Load, device: Device, num_devices: int = 1, *, 
     passes = 3 if load.is_checkpointed else 2
     attention = 2 * shape.layers * shape.query * load.row_length  # two products, causal: half of the row
     flops = load.tokens_in_all * (passes * 2 * shape.linear_parameters + (passes + 1) * attention)
-    seconds = flops / (num_devices * PEAK_SHARE * device.peak_tflops * 1e12)
+    seconds = flops / (num_devices * device.peak_share * device.peak_tflops * 1e12)
     return Estimate(weights, state * adapter, kept, logits, GIB + 0.05 * held, seconds)
 
 
@@ -154,5 +160,5 @@ def estimate_lines(found: Estimate, device: Device, num_devices: int) -> list[st
     hours, minutes = divmod(round(found.seconds / 60), 60)
     return [
         f"memory on {device.name}: {found.memory / GIB:.1f} of {device.memory_gib:.1f} GiB, {fits} ({listed})",
-        f"time on {cards}: {hours} h {minutes:02d} min at {PEAK_SHARE:.0%} of {device.peak_tflops:g} TFLOP/s",
+        f"time on {cards}: {hours} h {minutes:02d} min at {device.peak_share:.0%} of {device.peak_tflops:g} TFLOP/s",
     ]

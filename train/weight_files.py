@@ -6,7 +6,6 @@ memory, which for one shard of an 8B model is 5 GB.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +14,9 @@ from typing import NamedTuple
 import torch
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-BLOCK = 1 << 20
-"""Values in memory at once: few enough for the processor's cache and for memory to be reused."""
-
-READ_AHEAD = 1 << 26
-"""Bytes that the disk is asked for while a block before them is computed."""
+BLOCK = 1 << 22
+"""Values in memory at once. 1 << 25 costs a page fault for each 4 KiB of each step of the sum, 1 << 20 was slower
+(recipes/RESULTS.md, "Merge")."""
 
 
 class Entry(NamedTuple):
@@ -64,7 +61,6 @@ class WeightFiles:
         with self._shard_of[key].open("rb") as file:
             file.seek(entry.offset + start * row_bytes)
             assert file.readinto(data.numpy().data) == len(data), f"{self._shard_of[key]} ends within {key}"
-            os.posix_fadvise(file.fileno(), file.tell(), READ_AHEAD, os.POSIX_FADV_WILLNEED)
         if not entry.is_float:
             return data
         return data.view(DTYPES[entry.dtype]).view((stop - start, *entry.shape[1:]) if entry.shape else ())
