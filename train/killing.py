@@ -38,8 +38,8 @@ def start(module: str, *arguments: Path | str, out: Path) -> BaseProcess:
 def run_module(module: str, arguments: list[str], out: Path, error: Path) -> None:
     """In a process of its own: `python -m MODULE ARGUMENTS`, what it prints into files, appended."""
     sys.argv = [module, *arguments]
-    with out.open("a") as sys.stdout, error.open("a") as sys.stderr:
-        runpy.run_module(module, run_name="__main__")
+    sys.stdout, sys.stderr = out.open("a"), error.open("a")  # left open: what it fails with is printed after it
+    runpy.run_module(module, run_name="__main__")
 
 
 def finish(module: str, *arguments: Path | str, out: Path) -> float:
