@@ -127,7 +127,11 @@ def test_a_file_that_holds_no_rows_is_refused(tmp_path: Path, content: bytes, ex
     assert str(error.value) == f"{path}: {expected}"
 
 
-@pytest.mark.parametrize("content", [b"{}", gzip.compress(b"{}" * 500)[:-9], b"\x1f\x8b\x08\x00" + b"\xff" * 40])
+@pytest.mark.parametrize(
+    "content",
+    [b"{}", gzip.compress(b"{}" * 500)[:-9], b"\x1f\x8b\x08\x00" + b"\xff" * 40],
+    ids=["no gzip", "cut off", "garbage"],
+)
 def test_a_broken_gzip_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(content)
