@@ -13,7 +13,7 @@ quickstart: setup
 
 # Two at a time, file by file. Threads that wait must not spin while the other test's want the same cores.
 test: setup
-	OMP_WAIT_POLICY=PASSIVE $(RUN) -m pytest --numprocesses 2 --dist loadfile
+	OMP_WAIT_POLICY=PASSIVE $(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(VENV)/bin/ruff check .

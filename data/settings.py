@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, get_args
@@ -133,7 +134,10 @@ def load_settings(path: Path, overrides: list[str], cls: type[Settings]) -> Sett
 
 
 class _RecipeLoader(yaml.SafeLoader):
-    """Refuses a key written twice: YAML would drop the first one, and a whole section with it."""
+    """Refuses a key written twice: YAML would drop the first one, and a whole section with it.
+
+    1e-4 is a number, as in YAML 1.2 and JSON (a run's recipe.json is read too); PyYAML's YAML 1.1 wants 1.0e-4.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -143,6 +147,11 @@ class _RecipeLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, reason, key.start_mark)
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
+
+
+_RecipeLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("+-0123456789")
+)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -176,11 +185,8 @@ def _apply(settings: dict[str, Any], override: str) -> None:
 
 
 def parse_scalar(value: str) -> Any:
-    """A command-line value as YAML reads it, but with 1e-4 as a number (YAML 1.1 wants 1.0e-4)."""
-    try:
-        return float(value) if "e" in value.lower() else yaml.safe_load(value)
-    except (ValueError, yaml.YAMLError):
-        return yaml.safe_load(value)
+    """A command-line value, as it would be read in a recipe."""
+    return yaml.load(value, _RecipeLoader)
 
 
 def unknown_key_fix(key: str, known: list[str]) -> str:

@@ -68,7 +68,6 @@ def write_recipe(settings: ApiSettings, job: Job, model: Path) -> Path:
     if base.accelerate:
         recipe["accelerate"] = str(base.accelerate)
     path = inputs / "recipe.yaml"
-    # Not as JSON: YAML reads JSON's 5e-06 as a text.
     write_whole(path, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
     return path
 

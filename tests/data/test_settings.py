@@ -1,5 +1,6 @@
 """Recipes: what is read, what is overridden, and what is refused with which words."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from data.user_error import UserError
 class Sft(Section):
     learning_rate: float = 2e-4
     max_steps: int = -1
+
+
+class Untyped(Section):
+    sft: dict[str, Any]
 
 
 class Recipe(Section):
@@ -57,12 +62,14 @@ def test_the_command_line_wins_over_the_recipe_and_the_recipe_over_the_defaults(
         ("true", True),
         ("null", None),
         ("recipe", "recipe"),
-        ("[a, 1e-4]", ["a", "1e-4"]),
+        ("[a, 1e-4]", ["a", 1e-4]),
+        ("-5e-06", -5e-6),
+        ("1e-4 m", "1e-4 m"),
         ("", None),
         ("a=b", "a=b"),
     ],
 )
-def test_values_of_the_command_line_are_yaml_but_for_floats(text: str, value: Any) -> None:
+def test_values_are_yaml_and_1e_4_is_a_number(text: str, value: Any) -> None:
     assert parse_scalar(text) == value
     assert type(parse_scalar(text)) is type(value)
 
@@ -95,6 +102,13 @@ def test_a_wrong_key_or_value_is_told_with_the_file_and_the_way_out(path: Path, 
 )
 def test_a_wrong_override_is_told(path: Path, override: str, expected: str) -> None:
     assert refusal(path, override) == expected
+
+
+def test_small_numbers_of_a_recipe_are_numbers_also_when_it_was_written_as_json(path: Path) -> None:
+    path.write_text("sft: {learning_rate: 1e-4}\n")
+    assert load_settings(path, [], Untyped).sft == {"learning_rate": 1e-4}
+    path.write_text(json.dumps({"sft": {"learning_rate": 5e-6}}))
+    assert load_settings(path, [], Untyped).sft == {"learning_rate": 5e-6}
 
 
 def test_a_section_with_nothing_under_it_has_its_defaults(path: Path) -> None:
