@@ -124,9 +124,9 @@ def _failure_words(evaluation: Evaluation) -> list[tuple[str, list[int]]]:
     """Word and its count in each run; the candidate's commonest first."""
     counts = [run.scores.failures for run in evaluation.runs]
     now = evaluation.candidate.scores.failures
-    words = sorted({word for run in counts for word in run}, key=str)
-    words.sort(key=lambda word: (-now.get(word, 0), -sum(run.get(word, 0) for run in counts)))
-    return [(word, [run.get(word, 0) for run in counts]) for word in words]
+    words = {word for run in counts for word in run}
+    words_in_order = sorted(words, key=lambda word: (-now.get(word, 0), -sum(run.get(word, 0) for run in counts), word))
+    return [(word, [run.get(word, 0) for run in counts]) for word in words_in_order]
 
 
 def _percent(share: float | None) -> str:

@@ -18,7 +18,8 @@ class ServeSection(Section):
     """Clients must send it; None lets everyone in who reaches the port."""
     max_model_len: int | None = Field(default=None, gt=0)
     """Longest prompt + answer in tokens; None takes the manifest's, what the model was trained for."""
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] | None = None
+    """None: bfloat16, but float32 on a processor that does not multiply bf16."""
     enforce_eager: bool | None = None
     """Skip compilation. None: on without a GPU, where compiling costs minutes at every start, off with one."""
     gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)

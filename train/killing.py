@@ -42,11 +42,11 @@ def run_module(module: str, arguments: list[str], out: Path, error: Path) -> Non
     runpy.run_module(module, run_name="__main__")
 
 
-def finish(module: str, *arguments: Path | str, out: Path) -> float:
+def finish(module: str, *arguments: Path | str, out: Path, longest_s: float = LONGEST_S) -> float:
     """Seconds that the program took to its end, which must be a good one."""
     begin = time.monotonic()
     process = start(module, *arguments, out=out)
-    process.join(LONGEST_S)
+    process.join(longest_s)
     assert process.exitcode == 0, out.read_text()
     return time.monotonic() - begin
 

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, TrainingArguments
 from data.row_store import RowStore
 from data.template import Template, load_template
 from train.adapter import save_adapter
-from train.arguments import quantization_config
+from train.arguments import model_dtype, quantization_config
 from train.checkpoints import resume_point, training_key
 from train.examples import Examples
 from train.inputs import make_inputs
@@ -70,9 +70,10 @@ def find_origin(stage: Stage, data_sha256: str, *, restart: bool) -> Origin:
 
 
 def load_model(stage: Stage) -> Any:
-    """The base model, its weights in bf16 or 4 bits."""
-    quantized = quantization_config(stage.recipe)
-    return AutoModelForCausalLM.from_pretrained(stage.base, dtype="bfloat16", quantization_config=quantized)
+    """The base model, its weights in 4 bits or what is computed in."""
+    dtype = model_dtype(bf16=stage.arguments.bf16)
+    quantized = quantization_config(stage.recipe, dtype)
+    return AutoModelForCausalLM.from_pretrained(stage.base, dtype=dtype, quantization_config=quantized)
 
 
 def train_adapter(trainer: Any, stage: Stage, origin: Origin, examples: Examples | PairExamples) -> None:

@@ -35,7 +35,13 @@ def refusal(folder: Path, **section: Any) -> str:
 def test_the_command_follows_from_the_manifest_and_the_section(smollm2: Path) -> None:
     port = free_port("127.0.0.1")
     section = ServeSection(
-        port=port, api_key="secret", enforce_eager=True, max_num_seqs=4, extra_args=["--seed", "1"], max_model_len=2048
+        port=port,
+        api_key="secret",
+        dtype="bfloat16",
+        enforce_eager=True,
+        max_num_seqs=4,
+        extra_args=["--seed", "1"],
+        max_model_len=2048,
     )
     plan = plan_vllm(smollm2, section)
     assert plan.command == [

@@ -1,56 +1,19 @@
 """Killed at random moments: a training ends at the same loss, a merge leaves one whole model or the other."""
 
-import hashlib
-import json
-import multiprocessing
 import random
-import runpy
 import shutil
-import sys
-import time
-from multiprocessing.process import BaseProcess
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
+from train import killing
+from train.killing import file_hashes, final_loss, kill_at
+
 pytestmark = pytest.mark.slow
 KILLS = 3  # of each kind
-# A program is forked from a process that has its libraries: starting it anew takes most of a minute on a busy machine.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["train.sft", "train.merge"])
-
-
-def run_module(module: str, arguments: list[str], out: Path) -> None:
-    sys.argv = [module, *arguments]
-    with out.open("w") as file:
-        sys.stdout = sys.stderr = file
-        runpy.run_module(module, run_name="__main__")
-
-
-def start(module: str, *arguments: Path | str, out: Path) -> BaseProcess:
-    process = PROCESSES.Process(target=run_module, args=(module, [str(argument) for argument in arguments], out))
-    process.start()
-    return process
-
-
-def finish(module: str, *arguments: Path | str, out: Path) -> float:
-    """Seconds that it took."""
-    begin = time.monotonic()
-    process = start(module, *arguments, out=out)
-    process.join(600)
-    assert process.exitcode == 0, out.read_text()
-    return time.monotonic() - begin
-
-
-def kill_at(moment_s: float, module: str, *arguments: Path | str, out: Path) -> bool:
-    """Whether it was still running then."""
-    process = start(module, *arguments, out=out)
-    process.join(moment_s)
-    was_running = process.is_alive()
-    process.kill()
-    process.join()
-    return was_running
+finish = partial(killing.finish, longest_s=600)
 
 
 def recipe(folder: Path, model: Path, name: str, seed: int = 7) -> Path:
@@ -63,15 +26,6 @@ def recipe(folder: Path, model: Path, name: str, seed: int = 7) -> Path:
     }  # fmt: skip
     path.write_text(yaml.safe_dump(settings))
     return path
-
-
-def final_loss(run: Path) -> float:
-    log = json.loads((run / "adapter" / "training.json").read_text())["log"]
-    return float([entry["loss"] for entry in log if "loss" in entry][-1])
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
 def test_a_training_that_is_killed_again_and_again_ends_at_the_same_loss(tmp_path: Path, smollm2: Path) -> None:
@@ -87,7 +41,7 @@ def test_a_training_that_is_killed_again_and_again_ends_at_the_same_loss(tmp_pat
     one, other = tmp_path / "runs" / "whole", tmp_path / "runs" / "killed"
     assert final_loss(one) == final_loss(other)
     name = "adapter_model.safetensors"
-    assert hashes(one / "adapter")[name] == hashes(other / "adapter")[name]
+    assert file_hashes(one / "adapter")[name] == file_hashes(other / "adapter")[name]
 
 
 def test_a_merge_that_is_killed_leaves_the_old_model_or_the_new_one_whole(tmp_path: Path, smollm2: Path) -> None:
@@ -96,7 +50,7 @@ def test_a_merge_that_is_killed_leaves_the_old_model_or_the_new_one_whole(tmp_pa
         finish("train.sft", recipe(tmp_path, smollm2, str(seed), seed), out=out)
         adapter, merged = tmp_path / "runs" / str(seed) / "adapter", tmp_path / f"merged-{seed}"
         whole_s = finish("train.merge", adapter, merged, out=out)
-        folders.append(hashes(merged))
+        folders.append(file_hashes(merged))
     old, new = folders
     weights = "model.safetensors"
     assert old[weights] != new[weights]
@@ -105,7 +59,7 @@ def test_a_merge_that_is_killed_leaves_the_old_model_or_the_new_one_whole(tmp_pa
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(tmp_path / "merged-1", target)
         kill_at(rng.uniform(0, whole_s), "train.merge", tmp_path / "runs" / "2" / "adapter", target, out=out)
-        assert hashes(target) in (old, new)
+        assert file_hashes(target) in (old, new)
     finish("train.merge", tmp_path / "runs" / "2" / "adapter", target, out=out)
-    assert hashes(target) == new
+    assert file_hashes(target) == new
     assert not target.with_name("target.partial").exists() and not target.with_name("target.old").exists()
