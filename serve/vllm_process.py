@@ -74,7 +74,7 @@ def plan_vllm(folder: Path, section: ServeSection) -> VllmPlan:
     command = [
         sys.executable, "-m", API_SERVER, *front_end_flags(folder, manifest, length),
         "--host", section.host, "--port", str(port),
-        "--dtype", section.dtype or _fast_dtype(), "--gpu-memory-utilization", str(section.gpu_memory_utilization),
+        "--dtype", section.dtype or fast_dtype(), "--gpu-memory-utilization", str(section.gpu_memory_utilization),
         "--disable-uvicorn-access-log",
     ]  # fmt: skip
     eager = section.enforce_eager if section.enforce_eager is not None else is_cpu_vllm()
@@ -114,7 +114,7 @@ def is_cpu_vllm() -> bool:
         return False
 
 
-def _fast_dtype() -> str:
+def fast_dtype() -> str:
     return cpu_dtype() if is_cpu_vllm() else "bfloat16"
 
 
