@@ -26,7 +26,7 @@ from data.whole_file import whole_file, write_whole
 
 PATTERNS = 2000
 ROW_BYTES = 2000
-SAMPLE_S = 0.1
+SAMPLE_S, TELL_S = 0.1, 60
 
 
 class Measured(NamedTuple):
@@ -88,9 +88,14 @@ def measure(path: Path, num_rows: int, tokenizer: Path | None) -> Measured:
     start = perf_counter()
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     main_bytes = all_bytes = 0
+    told = start
     while process.poll() is None:
         sizes = _resident(process)
         main_bytes, all_bytes = max(main_bytes, sizes[0]), max(all_bytes, sum(sizes))
+        if perf_counter() - told > TELL_S:  # a run of a million rows may be stopped before its end
+            told = perf_counter()
+            memory = f"{main_bytes / 2**20:,.0f} MiB, {all_bytes / 2**20:,.0f} MiB in all"
+            print(f"{num_rows:,} rows, after {told - start:,.0f} s: {memory}", file=sys.stderr)
         sleep(SAMPLE_S)
     seconds = perf_counter() - start
     if process.returncode:

@@ -167,7 +167,7 @@ def _split(
         return None
     return Split(
         rows=summarise(files, findings, severities),
-        tools=tool_coverage(numbered.row for numbered in good_rows(files, findings)),
+        tools=tool_coverage(good_rows(files, findings)),
         measured=measured,
     )
 

@@ -1,20 +1,16 @@
 """Many rows rendered on all cores, in order; few rows are rendered in this process."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from data.parallel_rows import on_all_cores
-from data.preference_row import PreferenceRow
 from data.reading import NumberedPreference, NumberedRow
 from data.render import Rendered, Renderer, Tokenizer
 from data.row import Row
+from data.row_batches import MANY, PackedRow, packed_batches, unpacked
 from data.template import Template
 from data.user_error import UserError
-
-MANY = 10_000  # rows; a process needs some seconds to start and to load what renders
-BATCH = 100
 
 
 class Length(NamedTuple):
@@ -40,7 +36,7 @@ def row_lengths(
         renderer = Renderer(tokenizer, template)
         yield from (_row_lengths(numbered, renderer) for numbered in rows)
         return
-    for batch in on_all_cores(_batch_lengths, _packed_batches(rows), _load, (tokenizer, template)):
+    for batch in on_all_cores(_batch_lengths, packed_batches(rows), _load, (tokenizer, template)):
         yield from batch
 
 
@@ -50,31 +46,8 @@ def render_many(rows: Sequence[NumberedRow], tokenizer: Tokenizer, template: Tem
         renderer = Renderer(tokenizer, template)
         yield from (renderer.render(numbered.row) for numbered in rows)
         return
-    for batch in on_all_cores(_batch_rendered, _packed_batches(rows), _load, (tokenizer, template)):
+    for batch in on_all_cores(_batch_rendered, packed_batches(rows), _load, (tokenizer, template)):
         yield from batch
-
-
-class _Packed(NamedTuple):
-    """A row as JSON: for another process to read in a fourth of the time that unpickling its objects takes."""
-
-    path: Path
-    line: int
-    is_preference: bool
-    json: str
-
-    def unpacked(self) -> NumberedRow | NumberedPreference:
-        if self.is_preference:
-            return NumberedPreference(self.path, self.line, PreferenceRow.model_validate_json(self.json))
-        return NumberedRow(self.path, self.line, Row.model_validate_json(self.json))
-
-
-def _packed_batches(rows: Iterable[NumberedRow | NumberedPreference]) -> Iterator[list[_Packed]]:
-    packed = (
-        _Packed(path, line, isinstance(row, PreferenceRow), row.model_dump_json(exclude_unset=True))
-        for path, line, row in rows
-    )
-    while batch := list(islice(packed, BATCH)):
-        yield batch
 
 
 _loaded: list[Renderer] = []
@@ -85,12 +58,12 @@ def _load(tokenizer: Tokenizer, template: Template) -> None:
     _loaded.append(Renderer(tokenizer, template))
 
 
-def _batch_rendered(batch: list[_Packed]) -> list[Rendered]:
-    return [_loaded[0].render(Row.model_validate_json(packed.json)) for packed in batch]
+def _batch_rendered(batch: list[PackedRow]) -> list[Rendered]:
+    return [_loaded[0].render(numbered.row) for numbered in unpacked(batch)]
 
 
-def _batch_lengths(batch: list[_Packed]) -> list[RowLengths]:
-    return [_row_lengths(packed.unpacked(), _loaded[0]) for packed in batch]
+def _batch_lengths(batch: list[PackedRow]) -> list[RowLengths]:
+    return [_row_lengths(numbered, _loaded[0]) for numbered in unpacked(batch)]
 
 
 def _row_lengths(numbered: NumberedRow | NumberedPreference, renderer: Renderer) -> RowLengths:

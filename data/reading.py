@@ -46,6 +46,24 @@ class NumberedPreference(NamedTuple):
     row: PreferenceRow
 
 
+class ChatLine(NamedTuple):
+    """Makes a row of a line that was found to hold a good one; other processes can be given it."""
+
+    path: Path
+    severities: RuleSeverities
+
+    def __call__(self, line: int, data: bytes) -> NumberedRow:
+        return NumberedRow(self.path, line, row_of(data, Row, self.severities))
+
+
+class PreferenceLine(NamedTuple):
+    path: Path
+    severities: RuleSeverities
+
+    def __call__(self, line: int, data: bytes) -> NumberedPreference:
+        return NumberedPreference(self.path, line, row_of(data, PreferenceRow, self.severities))
+
+
 class RowFile(NamedTuple):
     path: Path
     rows: Sequence[NumberedRow]
@@ -158,17 +176,8 @@ def _stored(path: Path, severities: RuleSeverities, unfinished: Unfinished) -> R
             fault = Fault(*fields)
             findings.append(Finding(path, line, faults.setdefault(fault, fault), severity))
     lines = LineFile(path)
-    return RowFile(
-        path,
-        StoredRows(lines, rows, lambda line, data: NumberedRow(path, line, row_of(data, Row, severities))),
-        StoredRows(
-            lines,
-            preferences,
-            lambda line, data: NumberedPreference(path, line, row_of(data, PreferenceRow, severities)),
-        ),
-        findings,
-        num_lines,
-    )
+    chats, pairs = ChatLine(path, severities), PreferenceLine(path, severities)
+    return RowFile(path, StoredRows(lines, rows, chats), StoredRows(lines, preferences, pairs), findings, num_lines)
 
 
 def _checked_chunks(path: Path, severities: RuleSeverities, done: int) -> Iterator[list[Any]]:

@@ -10,6 +10,7 @@ from data.conversation import content_text
 from data.near_duplicates import hash64
 from data.reading import NumberedPreference, NumberedRow, RowFile
 from data.row import Message, Row
+from data.row_batches import in_batches
 from data.rules.findings import Finding
 from data.rules.severities import DEFAULTS, RuleSeverities
 from data.stored_rows import joined, without
@@ -54,17 +55,15 @@ class RowSummary(NamedTuple):
 def summarise(files: list[RowFile], findings: list[Finding], severities: RuleSeverities = DEFAULTS) -> RowSummary:
     """Figures of the rows that no finding refuses; each row is looked at once."""
     shapes: Counter[Shape] = Counter()
-    prompts: set[int] = set()  # their hashes: whole texts of a large file would fill the memory
+    prompts: set[int] = set()
     personas: set[str] = set()
     num_messages = 0
     rows = good_rows(files, findings)
-    for _, _, row in rows:
-        shape = shape_of(row)
-        shapes[shape] += 1
-        num_messages += len(row.messages)
-        if shape != "general":
-            prompts.add(hash64(_system_text(row).encode()))
-            personas.add(persona(row))
+    for counts in in_batches(_count, rows):
+        shapes.update(counts.shapes)
+        prompts |= counts.prompts
+        personas |= counts.personas
+        num_messages += counts.messages
     lines = sum(file.num_lines for file in files)
     preferences = len(good_preferences(files, findings))
     good = len(rows) + preferences
@@ -81,6 +80,25 @@ def summarise(files: list[RowFile], findings: list[Finding], severities: RuleSev
         shapes={shape: shapes[shape] for shape in SHAPES},
         personas=len(personas),
         system_prompts=len(prompts),
+    )
+
+
+class _Counts(NamedTuple):
+    shapes: Counter[Shape]
+    messages: int
+    prompts: set[int]
+    """Hashes of them: whole texts of a large file would fill the memory."""
+    personas: set[str]
+
+
+def _count(rows: list[NumberedRow]) -> _Counts:
+    shapes = [shape_of(numbered.row) for numbered in rows]
+    asked = [numbered.row for numbered, shape in zip(rows, shapes, strict=True) if shape != "general"]
+    return _Counts(
+        Counter(shapes),
+        sum(len(numbered.row.messages) for numbered in rows),
+        {hash64(_system_text(row).encode()) for row in asked},
+        {persona(row) for row in asked},
     )
 
 

@@ -22,7 +22,7 @@ class StoredRows(Sequence[Numbered]):
 
     def __init__(self, lines: LineFile, numbers: "array[int]", read: Callable[[int, bytes], Numbered]) -> None:
         """`read(number, line)` makes the row of the line of that 1-based number."""
-        self._lines, self._numbers, self._read = lines, numbers, read
+        self._lines, self._numbers, self.read = lines, numbers, read
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -39,6 +39,10 @@ class StoredRows(Sequence[Numbered]):
     def __iter__(self) -> Iterator[Numbered]:
         return map(self._row, self._numbers)
 
+    def unread(self) -> Iterator[tuple[int, bytes]]:
+        """Number and text of the line of each row: for `read` in another process."""
+        return ((number, self._lines[number]) for number in self._numbers)
+
     @property
     def lines(self) -> "array[int]":
         """The 1-based number of the line of each row."""
@@ -49,17 +53,17 @@ class StoredRows(Sequence[Numbered]):
 
     def without(self, lines: Collection[int]) -> "StoredRows[Numbered]":
         kept = array("I", (number for number in self._numbers if number not in lines))
-        return StoredRows(self._lines, kept, self._read)
+        return StoredRows(self._lines, kept, self.read)
 
     def _row(self, number: int) -> Numbered:
-        return self._read(number, self._lines[number])
+        return self.read(number, self._lines[number])
 
 
 class JoinedRows(Sequence[Numbered]):
     """Rows of several files as if they stood in one."""
 
     def __init__(self, parts: Sequence[Sequence[Numbered]]) -> None:
-        self._parts = parts
+        self.parts = parts
         self._ends = list(accumulate(map(len, parts)))
 
     def __len__(self) -> int:
@@ -74,10 +78,10 @@ class JoinedRows(Sequence[Numbered]):
             return [self[place] for place in range(*index.indices(len(self)))]
         place = range(len(self))[index]
         part = bisect_right(self._ends, place)
-        return self._parts[part][place - (self._ends[part - 1] if part else 0)]
+        return self.parts[part][place - (self._ends[part - 1] if part else 0)]
 
     def __iter__(self) -> Iterator[Numbered]:
-        return chain.from_iterable(self._parts)
+        return chain.from_iterable(self.parts)
 
 
 def joined(parts: Sequence[Sequence[Numbered]]) -> Sequence[Numbered]:

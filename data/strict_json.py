@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+BOM = "\ufeff"
 MAX_DEPTH = 100  # of arrays and objects in each other; templates and serialisers end in RecursionError beyond 150
 
 to_json = json.JSONEncoder(ensure_ascii=False).encode
@@ -13,15 +14,24 @@ to_json = json.JSONEncoder(ensure_ascii=False).encode
 def load_json(text: str) -> Any:
     """Raises ValueError (json.JSONDecodeError where a column is known) for what would not survive a round trip."""
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(text) if text.startswith(BOM) else _decoder.decode(text)  # the former tells a BOM by name
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    if _is_deeper(value, MAX_DEPTH):
+    # Few texts hold so many brackets; the others need not be looked through.
+    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
         raise ValueError("nested too deeply")
     # Half a surrogate pair is legal as an escape, but no tokenizer and no file takes it.
-    if "\\u" in text and any(0xD800 <= ord(letter) < 0xE000 for letter in json.dumps(value, ensure_ascii=False)):
+    if "\\u" in text and not _is_writable(to_json(value)):
         raise ValueError("half a surrogate pair (\\ud800 to \\udfff) is no character")
     return value
+
+
+def _is_writable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_deeper(value: Any, depth: int) -> bool:
@@ -53,3 +63,7 @@ def _finite(number: str) -> float:
     if math.isinf(float(number)):
         raise ValueError(f"the number {number} is too large")
     return float(number)
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+"""As `json.loads` with these, which makes a decoder for each call."""

@@ -2,12 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 from data.conversation import calls_of
+from data.reading import NumberedRow
 from data.row import JsonObject, Row
+from data.row_batches import in_batches
 
 MAX_ARGUMENTS = 1000
 """Of one schema: types that hold each other can be followed for ever; the first ones are told."""
@@ -61,51 +63,90 @@ class ToolCoverage(NamedTuple):
         return self._asdict() | {"arguments": arguments}
 
 
-def tool_coverage(rows: Iterable[Row]) -> list[ToolCoverage]:
-    """Every tool that is listed or called, the most called first. A call that is given twice counts twice; an argument
-    that stands in several items of one call's list counts once."""
-    listed: Counter[str] = Counter()
-    calls: Counter[str] = Counter()
-    trained: Counter[str] = Counter()
-    schemas = _Schemas()
-    for row in rows:
-        listed.update(row.tool_names())
-        schemas.learn(row)
-        for message in row.messages:
-            for call in calls_of(message):
-                calls[call.name] += 1
-                if message.is_trained:
-                    trained[call.name] += 1
-                    schemas.count(call.name, call.arguments)
-    names = sorted({*listed, *calls}, key=lambda name: (-trained[name], -calls[name], name))
-    return [ToolCoverage(name, listed[name], calls[name], trained[name], schemas.arguments(name)) for name in names]
+def tool_coverage(rows: Sequence[NumberedRow]) -> list[ToolCoverage]:
+    """Every tool that is listed or called, the most called first."""
+    counts = ToolCounts()
+    for of_batch in in_batches(_count, rows):
+        counts.add(of_batch)
+    return counts.coverage()
+
+
+def _count(rows: list[NumberedRow]) -> "ToolCounts":
+    return ToolCounts(numbered.row for numbered in rows)
+
+
+class ToolCounts:
+    """Of some rows, to be added to those of others. A call that is given twice counts twice; an argument that stands
+    in several items of one call's list counts once."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self._listed: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()
+        self._trained: Counter[str] = Counter()
+        self._schemas = _Schemas()
+        for row in rows:
+            self._listed.update(row.tool_names())
+            listing = self._schemas.learn(row)
+            for message in row.messages:
+                for call in calls_of(message):
+                    self._calls[call.name] += 1
+                    if message.is_trained:
+                        self._trained[call.name] += 1
+                        self._schemas.count(call.name, call.arguments, listing.get(call.name, set()))
+
+    def add(self, other: "ToolCounts") -> None:
+        """Counts of the rows that follow."""
+        self._listed.update(other._listed)
+        self._calls.update(other._calls)
+        self._trained.update(other._trained)
+        self._schemas.add(other._schemas)
+
+    def coverage(self) -> list[ToolCoverage]:
+        names = sorted({*self._listed, *self._calls}, key=lambda name: (-self._trained[name], -self._calls[name], name))
+        return [
+            ToolCoverage(
+                name, self._listed[name], self._calls[name], self._trained[name], self._schemas.arguments(name)
+            )
+            for name in names
+        ]
 
 
 class _Schemas:
     """The arguments that each tool takes, and how often they were given."""
 
     def __init__(self) -> None:
-        self._known: set[tuple[str, str]] = set()
+        self._known: dict[tuple[str, str], set[_Path]] = {}
         self._arguments: dict[str, dict[_Path, _Enum]] = {}
         self._given: Counter[tuple[str, _Path]] = Counter()
         self._values: Counter[tuple[str, _Path, str]] = Counter()
 
-    def learn(self, row: Row) -> None:
+    def learn(self, row: Row) -> dict[str, set[_Path]]:
+        """Of each tool of the row the arguments whose values it lists."""
+        listing = {}
         for tool in row.tools or []:
             name, schema = tool.function.name, tool.function.parameters
-            arguments = self._arguments.setdefault(name, {})
-            text = json.dumps(schema)
-            if (name, text) in self._known:
-                continue
-            self._known.add((name, text))
-            for path, values in islice(_arguments(schema, (), schema, ()), MAX_ARGUMENTS):
-                arguments.setdefault(path, {}).update({_text(value): value for value in values})
+            key = name, json.dumps(schema)
+            if key not in self._known:
+                found = list(islice(_arguments(schema, (), schema, ()), MAX_ARGUMENTS))
+                arguments = self._arguments.setdefault(name, {})
+                for path, values in found:
+                    arguments.setdefault(path, {}).update({_text(value): value for value in values})
+                self._known[key] = {path for path, values in found if values}
+            listing[name] = self._known[key]
+        return listing
 
-    def count(self, name: str, arguments: JsonObject) -> None:
-        known = self._arguments.get(name, {})
+    def count(self, name: str, arguments: JsonObject, listing: set[_Path]) -> None:
         given = list(_given(arguments, ()))
         self._given.update({(name, path) for path, _ in given})
-        self._values.update({(name, path, _text(value)) for path, value in given if known.get(path)})
+        self._values.update({(name, path, _text(value)) for path, value in given if path in listing})
+
+    def add(self, other: "_Schemas") -> None:
+        for name, arguments in other._arguments.items():
+            known = self._arguments.setdefault(name, {})
+            for path, values in arguments.items():
+                known.setdefault(path, {}).update(values)
+        self._given.update(other._given)
+        self._values.update(other._values)
 
     def arguments(self, name: str) -> list[ArgumentCoverage]:
         return [

@@ -81,8 +81,8 @@ def _probably_alike(entries: list[Entry], positions: list[int]) -> Iterator[Pair
     def words_of(place: int) -> str:
         return words(entries[positions[place]].row)
 
-    sketches = array("Q")
+    sketches = array("I")
     for place in range(len(positions)):
         sketches.extend(sketch("", words_of(place)))
-    for pair in alike_pairs(sketches, words_of):
+    for pair in alike_pairs(np.asarray(sketches, np.uint32), words_of):
         yield Pair(positions[pair.first], positions[pair.later], pair.alike)

@@ -7,6 +7,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
+from pydantic_core import to_json
 from referencing import Registry
 
 from data.row import JsonObject
@@ -19,6 +20,11 @@ OPENING = {
     "patternProperties", "unevaluatedProperties", "dependentSchemas", "if", "allOf", "anyOf",
     "oneOf", "$ref", "$dynamicRef",
 }  # fmt: skip
+
+
+def schema_text(schema: JsonObject) -> str:
+    """JSON text by which the functions below know a schema again; every tool of every row is written, hence in Rust."""
+    return to_json(schema).decode()
 
 
 def argument_faults(name: str, schema: str, arguments: JsonObject) -> list[Fault]:

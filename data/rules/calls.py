@@ -1,11 +1,10 @@
 """Calls and the results that answer them (S9 to S14, S17, S18)."""
 
-import json
 from collections.abc import Iterator
 
 from data.conversation import arguments_object
 from data.row import Message, Row, ToolCall
-from data.rules.arguments import argument_faults, broken_schema
+from data.rules.arguments import argument_faults, broken_schema, schema_text
 from data.rules.findings import Fault
 from data.rules.text import PARSER_TAGS, arguments_text
 from data.user_error import UserError
@@ -13,7 +12,7 @@ from data.user_error import UserError
 
 def call_faults(row: Row) -> Iterator[Fault]:
     schemas = {
-        tool.function.name: json.dumps(tool.function.parameters or {"type": "object", "properties": {}})
+        tool.function.name: schema_text(tool.function.parameters or {"type": "object", "properties": {}})
         for tool in row.tools or []
     }
     for number, message in enumerate(row.messages, start=1):

@@ -7,7 +7,7 @@ import hashlib
 import json
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.conversation import calls_of, conversation
-from data.near_duplicates import alike_pairs, hash64, sketch
+from data.near_duplicates import NUM_BANDS, alike_pairs, hash64, sketch
+from data.progress_bar import progress_over
 from data.reading import NumberedRow
 from data.row import Row
+from data.row_batches import in_batches
 from data.rules.findings import Fault, Finding, place
 from data.rules.severities import RuleSeverities
 
@@ -30,91 +32,146 @@ class Placed(NamedTuple):
     fault: Fault
 
 
+class Marks(NamedTuple):
+    """What of one row is compared with other rows."""
+
+    path: Path
+    has_tools: bool
+    same: int
+    """Equal for rows that are rendered alike, whatever their ids and the spelling of arguments."""
+    messages: int
+    turns: list[tuple[int, int, int]]
+    """Of each trained turn with calls: all that stands before it, its calls, the 1-based number of its message."""
+    sketch: list[int]
+    """Where near copies are looked for, see `near_duplicates`."""
+
+
+class Marked:
+    """Rows with the marks of them all, about 100 bytes a row."""
+
+    def __init__(self, rows: Sequence[NumberedRow], *, is_sketched: bool) -> None:
+        self.rows = rows
+        self.paths: list[Path] = []
+        self.files, self.has_tools = array("I"), bytearray()
+        self.same, self.messages, self.sketches = array("Q"), array("Q"), array("I")
+        self.contexts, self.calls, self.turn_rows, self.turn_messages = array("Q"), array("Q"), array("I"), array("I")
+        numbers: dict[Path, int] = {}
+        with progress_over(_marks(rows, is_sketched), "comparing rows", len(rows)) as all_marks:
+            for at, marks in enumerate(all_marks):
+                self.files.append(numbers.setdefault(marks.path, len(numbers)))
+                self.has_tools.append(marks.has_tools)
+                self.same.append(marks.same)
+                self.messages.append(marks.messages)
+                self.sketches.extend(marks.sketch)
+                for context, calls, message in marks.turns:
+                    self.contexts.append(context)
+                    self.calls.append(calls)
+                    self.turn_rows.append(at)
+                    self.turn_messages.append(message)
+        self.paths = list(numbers)
+
+
 def set_findings(
     rows: Sequence[NumberedRow], held_out: Sequence[NumberedRow], severities: RuleSeverities
 ) -> list[Finding]:
     """Findings of training rows, of held-out rows, and of the two beside each other."""
     placed: list[Placed] = []
-    for split in (rows, held_out):
-        rules = {"uneven_tools": uneven_tools, "contradiction": contradictions, "near_duplicate": duplicates}
+    rules = {"uneven_tools": uneven_tools, "contradiction": contradictions, "near_duplicate": duplicates}
+    wanted = {rule for rule in rules if severities.of(rule) != "off"}
+    if severities.duplicate != "off":
+        wanted.add("near_duplicate")
+    splits = [Marked(split, is_sketched="near_duplicate" in wanted) for split in (rows, held_out)]
+    for marked in splits:
         for rule, faults_of in rules.items():
-            if severities.of(rule) != "off" or (rule == "near_duplicate" and severities.duplicate != "off"):
-                placed += faults_of(split)
-    placed += leaks(rows, held_out)
+            if rule in wanted:
+                placed += faults_of(marked)
+    placed += leaks(*splits)
     return [finding for path, line, fault in placed for finding in place(path, line, [fault], severities)]
 
 
-def leaks(rows: Sequence[NumberedRow], held_out: Sequence[NumberedRow]) -> Iterator[Placed]:
+def _marks(rows: Sequence[NumberedRow], is_sketched: bool) -> Iterator[Marks]:
+    for batch in in_batches(partial(_marks_of_batch, is_sketched), rows):
+        yield from batch
+
+
+def _marks_of_batch(is_sketched: bool, batch: list[NumberedRow]) -> list[Marks]:
+    return [_marks_of_row(numbered, is_sketched) for numbered in batch]
+
+
+def _marks_of_row(numbered: NumberedRow, is_sketched: bool) -> Marks:
+    row, talk = numbered.row, conversation(numbered.row)
+    texts = [json.dumps(message) for message in talk.messages]
+    context = hashlib.blake2b(json.dumps(talk.tools).encode(), digest_size=8)
+    turns = []
+    for number, (message, is_trained) in enumerate(zip(talk.messages, talk.is_trained, strict=True), start=1):
+        if is_trained and message.get("tool_calls"):
+            calls = hash64(json.dumps(message["tool_calls"], sort_keys=True).encode())
+            turns.append((_number(context.digest()), calls, number))
+        context.update(texts[number - 1].encode())
+    sketched = sketch(calls_text(row), words(row)) if is_sketched else []
+    messages = hash64("".join(texts).encode())
+    return Marks(numbered.path, bool(row.tools), _number(context.digest()), messages, turns, sketched)
+
+
+def _number(digest: bytes) -> int:
+    return int.from_bytes(digest, "little")
+
+
+def leaks(training: Marked, held_out: Marked) -> Iterator[Placed]:
     """A held-out row that was trained on measures memory, not skill."""
-    if not held_out:
-        return
-    wanted = {_messages_hash(numbered) for numbered in held_out}
-    twins: dict[int, str] = {}
-    for numbered in rows:
-        if (messages := _messages_hash(numbered)) in wanted:
-            twins[messages] = f"{numbered.path}:{numbered.line}"
-    for numbered in held_out:
-        if twin := twins.get(_messages_hash(numbered)):
-            fault = Fault(
-                "leak", f"held-out row is also the training row {twin}", fix="take it out of one of the files"
-            )
-            yield Placed(numbered.path, numbered.line, fault)
+    wanted = set(held_out.messages)
+    twins = {messages: at for at, messages in enumerate(training.messages) if messages in wanted}
+    for at, messages in enumerate(held_out.messages):
+        if messages in twins:
+            twin, numbered = training.rows[twins[messages]], held_out.rows[at]
+            reason, fix = f"held-out row is also the training row {_where(twin)}", "take it out of one of the files"
+            yield Placed(numbered.path, numbered.line, Fault("leak", reason, fix=fix))
 
 
-def uneven_tools(rows: Sequence[NumberedRow]) -> Iterator[Placed]:
+def uneven_tools(marked: Marked) -> Iterator[Placed]:
     """File by file: each file may be of another agent."""
-    with_tools = {numbered.path for numbered in rows if numbered.row.tools}
-    for numbered in rows:
-        if not numbered.row.tools and numbered.path in with_tools:
+    with_tools = {file for file, has_tools in zip(marked.files, marked.has_tools, strict=True) if has_tools}
+    for at, (file, has_tools) in enumerate(zip(marked.files, marked.has_tools, strict=True)):
+        if not has_tools and file in with_tools:
             fix = "give every row the tools array that production sends"
             fault = Fault("uneven_tools", "the row has no tools, other rows of the file have", key="tools", fix=fix)
+            yield Placed(marked.paths[file], marked.rows[at].line, fault)
+
+
+def contradictions(marked: Marked) -> Iterator[Placed]:
+    """One input, two different calls: the model can learn neither. Of two answers in text both may be right."""
+    for later, first in enumerate(_first_equal(marked.contexts).tolist()):
+        if marked.calls[first] != marked.calls[later]:
+            earlier, numbered = marked.rows[marked.turn_rows[first]], marked.rows[marked.turn_rows[later]]
+            where = f"{_where(earlier)}, message {marked.turn_messages[first]}"
+            reason, fix = f"calls otherwise than {where}, after the same messages", "keep the right one of the two"
+            fault = Fault("contradiction", reason, marked.turn_messages[later], "tool_calls", fix)
             yield Placed(numbered.path, numbered.line, fault)
 
 
-def contradictions(rows: Sequence[NumberedRow]) -> Iterator[Placed]:
-    """One input, two different calls: the model can learn neither. Of two answers in text both may be right."""
-    contexts, calls, places, numbers = array("Q"), array("Q"), array("Q"), array("L")
-    for at, numbered in enumerate(rows):
-        talk = conversation(numbered.row)
-        context = hashlib.blake2b(json.dumps(talk.tools).encode(), digest_size=8)
-        for number, (message, is_trained) in enumerate(zip(talk.messages, talk.is_trained, strict=True), start=1):
-            if is_trained and message.get("tool_calls"):
-                contexts.append(int.from_bytes(context.digest(), "little"))
-                calls.append(hash64(json.dumps(message["tool_calls"], sort_keys=True).encode()))
-                places.append(at)
-                numbers.append(number)
-            context.update(json.dumps(message).encode())
-    for later, first in enumerate(_first_equal(contexts).tolist()):
-        if calls[first] != calls[later]:
-            earlier, numbered = rows[places[first]], rows[places[later]]
-            where = f"{earlier.path}:{earlier.line}, message {numbers[first]}"
-            reason, fix = f"calls otherwise than {where}, after the same messages", "keep the right one of the two"
-            yield Placed(
-                numbered.path, numbered.line, Fault("contradiction", reason, numbers[later], "tool_calls", fix)
-            )
-
-
-def duplicates(rows: Sequence[NumberedRow]) -> Iterator[Placed]:
+def duplicates(marked: Marked) -> Iterator[Placed]:
     """Rows that are an earlier one again, or nearly."""
-    hashes = array("Q", (hash64(row_text(numbered.row).encode()) for numbered in rows))
-    distinct, sketches = array("Q"), array("Q")
-    for at, (numbered, first) in enumerate(zip(rows, _first_equal(hashes).tolist(), strict=True)):
-        if first == at:
-            distinct.append(at)
-            sketches.extend(sketch(calls_text(numbered.row), words(numbered.row)))
-            continue
-        reason = f"the same row as {rows[first].path}:{rows[first].line}"
-        yield Placed(numbered.path, numbered.line, Fault("duplicate", reason, fix="keep one"))
+    rows, firsts = marked.rows, _first_equal(marked.same)
+    is_first = firsts == np.arange(len(firsts))
+    for at in np.flatnonzero(~is_first).tolist():
+        fault = Fault("duplicate", f"the same row as {_where(rows[firsts[at]])}", fix="keep one")
+        yield Placed(rows[at].path, rows[at].line, fault)
+    distinct = np.flatnonzero(is_first)
 
     @lru_cache(MAX_TEXTS)
     def words_of(at: int) -> str:
         return words(rows[distinct[at]].row)
 
+    sketches = np.asarray(marked.sketches, np.uint32).reshape(-1, NUM_BANDS)[is_first]
     for pair in alike_pairs(sketches, words_of):
         earlier, later = rows[distinct[pair.first]], rows[distinct[pair.later]]
-        reason = f"the same calls in nearly the same words as {earlier.path}:{earlier.line} ({pair.alike:.0%} alike)"
+        reason = f"the same calls in nearly the same words as {_where(earlier)} ({pair.alike:.0%} alike)"
         fault = Fault("near_duplicate", reason, fix="keep one, or word it differently")
         yield Placed(later.path, later.line, fault)
+
+
+def _where(numbered: NumberedRow) -> str:
+    return f"{numbered.path}:{numbered.line}"
 
 
 def _first_equal(hashes: "array[int]") -> NDArray[np.int64]:
@@ -122,10 +179,6 @@ def _first_equal(hashes: "array[int]") -> NDArray[np.int64]:
     _, first, which = np.unique(np.asarray(hashes, np.uint64), return_index=True, return_inverse=True)
     places: NDArray[np.int64] = first[which]
     return places
-
-
-def _messages_hash(numbered: NumberedRow) -> int:
-    return hash64(json.dumps(conversation(numbered.row).messages).encode())
 
 
 def row_text(row: Row) -> str:

@@ -1,10 +1,9 @@
 """The tools of a row (S15 to S18)."""
 
-import json
 from collections.abc import Iterator
 
 from data.row import Row
-from data.rules.arguments import broken_schema, loose_object
+from data.rules.arguments import broken_schema, loose_object, schema_text
 from data.rules.findings import Fault
 
 
@@ -14,7 +13,7 @@ def tool_faults(row: Row) -> Iterator[Fault]:
         yield Fault("duplicate_tool", f"tool {name!r} is listed twice", key="tools", fix="list it once")
     for index, tool in enumerate(row.tools or []):
         key = f"tools[{index}].function.parameters"
-        schema = json.dumps(tool.function.parameters or {})
+        schema = schema_text(tool.function.parameters or {})
         if why := broken_schema(schema):
             yield Fault(
                 "tool_schema", f"parameters must be a JSON Schema object: {why}", key=key, fix="mend the schema"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from data.checking.tool_coverage import MAX_ARGUMENTS, ArgumentCoverage, ToolCoverage, ValueCoverage, tool_coverage
+from data.checking.tool_coverage import MAX_ARGUMENTS, ArgumentCoverage, ToolCounts, ToolCoverage, ValueCoverage
 from data.reading import read_rows
 from data.row import JsonObject
 from tests.data.rows import PING, ping, result, row, says, user, with_tool
@@ -13,7 +13,7 @@ from tests.data.rows import PING, ping, result, row, says, user, with_tool
 def covered(schema: JsonObject, *arguments: JsonObject) -> dict[str, tuple[int, dict[str, int]]]:
     """Calls of each argument, and of each of its values, when `ping` with this schema is called so."""
     calls = [ping(json.dumps(given), f"c{number}") for number, given in enumerate(arguments)]
-    (tool,) = tool_coverage([row(user("Go"), says(None, *calls), tools=with_tool(parameters=schema))])
+    (tool,) = ToolCounts([row(user("Go"), says(None, *calls), tools=with_tool(parameters=schema))]).coverage()
     return {arg.name: (arg.calls, {value.text: value.calls for value in arg.values}) for arg in tool.arguments}
 
 
@@ -28,7 +28,7 @@ def test_calls_arguments_and_rows_are_counted() -> None:
         row(user("b"), says(None, ping('{"n": 1}'), weight=0), result("no"), says(None, ping())),
         row(user("c"), says("Hi.")),
     ]
-    assert tool_coverage(rows) == [
+    assert ToolCounts(rows).coverage() == [
         ToolCoverage(
             "ping", rows=3, calls=4, trained_calls=3,
             arguments=[ArgumentCoverage("host", 3, []), ArgumentCoverage("n", 1, [])],
@@ -76,7 +76,7 @@ def test_rows_that_give_a_tool_another_schema_add_to_it() -> None:
             ("a", "y", {"a": {"enum": ["y", "z"]}, "b": {}}),
         )
     ]
-    (tool,) = tool_coverage(rows)
+    (tool,) = ToolCounts(rows).coverage()
     assert tool.arguments == [
         ArgumentCoverage("a", 2, [ValueCoverage("x", 1), ValueCoverage("y", 1), ValueCoverage("z", 0)]),
         ArgumentCoverage("b", 0, []),
@@ -92,7 +92,7 @@ def test_what_is_no_schema_has_no_arguments() -> None:
 
 def test_a_call_to_a_tool_that_is_not_listed_is_counted_by_its_name() -> None:
     failed = row(user("a"), says(None, ping(name="pong"), weight=0), result("no such tool"), says(None, ping()))
-    assert [(tool.name, tool.rows, tool.calls, tool.trained_calls) for tool in tool_coverage([failed])] == [
+    assert [(tool.name, tool.rows, tool.calls, tool.trained_calls) for tool in ToolCounts([failed]).coverage()] == [
         ("ping", 1, 1, 1),
         ("pong", 0, 1, 0),
     ]
@@ -111,7 +111,7 @@ def test_the_arguments_of_real_rows_add_up(shared_data: Path) -> None:
                     expected[name] = expected.get(name, 0) + 1
     found = {
         f"{tool.name}.{arg.name}": arg.calls
-        for tool in tool_coverage(rows)
+        for tool in ToolCounts(rows).coverage()
         for arg in tool.arguments
         if arg.name.isidentifier()
     }
