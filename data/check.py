@@ -34,7 +34,7 @@ from data.settings import DEFAULT_EPOCHS, DataRecipe, load_settings, num_epochs
 from data.stored_rows import joined
 from data.tokenizer_folder import TokenizerFolder, open_tokenizer_folder
 from data.user_error import UserError, run_program
-from data.whole_file import write_whole
+from data.whole_file import real_path, write_whole
 
 if TYPE_CHECKING:  # imports transformers, which a check without a tokenizer never needs
     from data.token_summary import Measured
@@ -130,7 +130,7 @@ def _options(args: argparse.Namespace) -> Options:
         where = f"{args.recipe}, data" if recipe else "command line"
         raise UserError("no file to check", where=where, fix="name FILE.jsonl, or a recipe with data.train")
     for out in (args.json, args.html):
-        if out and out.resolve() in {path.resolve() for path in (*train, *test)}:
+        if out and real_path(out) in map(real_path, (*train, *test)):
             raise UserError("is a file of rows that is checked", where=str(out), fix="write to another one")
     return Options(train, test, severities, args.epochs or num_epochs(recipe.sft if recipe else {}))
 

@@ -25,7 +25,7 @@ from data.row import JsonObject
 from data.source_records import Source, read_records
 from data.tool_file import read_tool_file
 from data.user_error import UserError, run_program
-from data.whole_file import whole_file, write_whole
+from data.whole_file import real_path, whole_file, write_whole
 
 
 class NothingKeptError(Exception):
@@ -87,11 +87,11 @@ def _arguments() -> argparse.Namespace:
 
 
 def _refuse_overwriting(inputs: list[Path], outputs: list[Path]) -> None:
-    taken = {path.resolve(): "is also an input" for path in inputs}
+    taken = {real_path(path): "is also an input" for path in inputs}
     for path in outputs:
-        if path.resolve() in taken:
-            raise UserError(f"would be overwritten, as it {taken[path.resolve()]}", where=str(path), fix="name another")
-        taken[path.resolve()] = "is also another output"
+        if why := taken.get(real_path(path)):
+            raise UserError(f"would be overwritten, as it {why}", where=str(path), fix="name another")
+        taken[real_path(path)] = "is also another output"
 
 
 def _convert(

@@ -34,6 +34,7 @@ from data.endpoint_options import add_endpoint_options
 from data.served_models import served_model
 from data.tool_file import read_tool_file
 from data.user_error import UserError, run_program
+from data.whole_file import real_path
 
 UNFINISHED = 3
 
@@ -84,9 +85,9 @@ def _parser() -> argparse.ArgumentParser:
 def _check_paths(args: argparse.Namespace, outputs: list[Path]) -> None:
     if args.out.suffix != ".jsonl":
         raise UserError("rows are written as JSON lines", where=str(args.out), fix="give a name that ends in .jsonl")
-    inputs = {path.resolve() for path in (args.requests, args.tools) if path}
+    inputs = {real_path(path) for path in (args.requests, args.tools) if path}
     for path in outputs:
-        if path.resolve() in inputs:
+        if real_path(path) in inputs:
             raise UserError("would be overwritten, as it is also an input", where=str(path), fix="name another --out")
 
 

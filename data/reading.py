@@ -53,7 +53,7 @@ class ChatLine(NamedTuple):
     severities: RuleSeverities
 
     def __call__(self, line: int, data: bytes) -> NumberedRow:
-        return NumberedRow(self.path, line, row_of(data, Row, self.severities))
+        return NumberedRow(self.path, line, _row_again(self.path, line, data, Row, self.severities))
 
 
 class PreferenceLine(NamedTuple):
@@ -61,7 +61,7 @@ class PreferenceLine(NamedTuple):
     severities: RuleSeverities
 
     def __call__(self, line: int, data: bytes) -> NumberedPreference:
-        return NumberedPreference(self.path, line, row_of(data, PreferenceRow, self.severities))
+        return NumberedPreference(self.path, line, _row_again(self.path, line, data, PreferenceRow, self.severities))
 
 
 class RowFile(NamedTuple):
@@ -128,9 +128,21 @@ def read_row_file(
     file = _stored(path, severities, unfinished) if is_large(path) else _held(path, severities)
     if not file.num_lines:
         raise UserError("the file is empty", where=str(path), fix="one JSON object a line: messages and tools")
+    if not file.rows and not file.preferences and _is_document(file):
+        what, fix = "is one JSON document, not one row a line", f"python -m data.convert {path} --out ROWS.jsonl"
+        raise UserError(what, where=str(path), fix=fix)
     if file.rows and file.preferences:
         file.findings.append(_mixed(file, severities))
     return file
+
+
+def _is_document(file: RowFile) -> bool:
+    """A list of rows, or an object over many lines. Of a pipe nobody can tell: it is read but once."""
+    if any(finding.fault.rule != "broken_json" for finding in file.findings) or not file.path.is_file():
+        return False
+    first = next(line for line in map(bytes.strip, row_lines(file.path)) if line)
+    is_list = first.startswith(b"[") and (file.num_lines == 1 or not first.endswith(b"]"))
+    return first in (b"[", b"{") or is_list
 
 
 def is_large(path: Path) -> bool:
@@ -176,6 +188,8 @@ def _stored(path: Path, severities: RuleSeverities, unfinished: Unfinished) -> R
             fault = Fault(*fields)
             findings.append(Finding(path, line, faults.setdefault(fault, fault), severity))
     lines = LineFile(path)
+    if len(lines) < max([*rows[-1:], *preferences[-1:]], default=0):
+        raise _changed(str(path))
     chats, pairs = ChatLine(path, severities), PreferenceLine(path, severities)
     return RowFile(path, StoredRows(lines, rows, chats), StoredRows(lines, preferences, pairs), findings, num_lines)
 
@@ -200,16 +214,27 @@ def check_chunk(severities: RuleSeverities, chunk: Chunk) -> CheckedChunk:
     return checked
 
 
-def row_of(data: bytes, cls: type[AnyRow], severities: RuleSeverities) -> AnyRow:
+def _row_again(path: Path, line: int, data: bytes, cls: type[AnyRow], severities: RuleSeverities) -> AnyRow:
     """The row of a line that was found to be good before; its rules are not looked at again."""
     try:
         return cls.model_validate_json(data)  # three times as fast; what it does not take is mended below
     except ValidationError:
         pass
-    raw = load_json(data.decode())
-    row, _ = _preference(raw, severities, _no_faults) if is_preference(raw) else _chat(raw, severities, _no_faults)
-    assert isinstance(row, cls), "the line was a good row when it was checked"
+    try:
+        raw = load_json(data.decode())
+    except ValueError as error:
+        raise _changed(f"{path}:{line}") from error
+    row: Row | PreferenceRow | None = None
+    if isinstance(raw, dict):
+        row, _ = _preference(raw, severities, _no_faults) if is_preference(raw) else _chat(raw, severities, _no_faults)
+    if not isinstance(row, cls):
+        raise _changed(f"{path}:{line}")
     return row
+
+
+def _changed(where: str) -> UserError:
+    fix = "start again when nobody writes it, or check a copy"
+    return UserError("the file was changed while it was read", where=where, fix=fix)
 
 
 def _no_faults(row: Row | PreferenceRow) -> list[Fault]:

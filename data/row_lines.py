@@ -12,6 +12,8 @@ from typing import BinaryIO, cast
 
 from data.user_error import UserError
 
+GZIP = b"\x1f\x8b"
+
 
 def row_lines(path: Path) -> Iterator[bytes]:
     """Every line, without its end; plain or gzipped.
@@ -37,7 +39,7 @@ class LineFile:
 
     def __init__(self, path: Path) -> None:
         self._file = _opened(path)
-        if path.suffix == ".gz":  # packed lines cannot be found by their place
+        if isinstance(self._file, gzip.GzipFile):  # packed lines cannot be found by their place
             unpacked = cast(BinaryIO, TemporaryFile())  # noqa: SIM115  # open as long as its lines are asked for
             with self._file:
                 copyfileobj(self._file, unpacked)
@@ -49,6 +51,9 @@ class LineFile:
             self._starts.append(start)
             start += len(line)
 
+    def __len__(self) -> int:
+        return len(self._starts)
+
     def __getitem__(self, number: int) -> bytes:
         """The line of that 1-based number, without its end."""
         self._file.seek(self._starts[number - 1])
@@ -56,7 +61,21 @@ class LineFile:
 
 
 def _opened(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+    """By what it holds: files are packed and named by many hands."""
+    file = path.open("rb")
+    if file.peek(2)[:2] == GZIP:
+        return cast(BinaryIO, _Unpacked(fileobj=file))
+    return file
+
+
+class _Unpacked(gzip.GzipFile):
+    """Closes the packed file, too."""
+
+    def close(self) -> None:
+        packed = self.fileobj
+        super().close()
+        if packed:
+            packed.close()
 
 
 def _bare(line: bytes, *, is_first: bool) -> bytes:

@@ -6,6 +6,7 @@ with a fault, so that it is counted; a file that cannot be read on raises UserEr
 
 import gzip
 import json
+import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -54,9 +55,9 @@ def read_records(source: Source) -> Iterator[Record]:
 
 
 def _file(path: Path) -> Iterator[Record]:
-    if path.exists() and not path.is_file():
-        raise UserError("is no file that can be read twice", where=str(path), fix="save it as a file")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UserError("is no file that can be read twice", where=str(path), fix="save it as a file")
         with path.open("rb") as file:
             magic = file.read(4)
         if magic == b"PAR1":
@@ -70,38 +71,56 @@ def _file(path: Path) -> Iterator[Record]:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
 
 
+class _Line(NamedTuple):
+    number: int
+    text: str
+    fault: str = ""
+
+
 def _json(path: Path, file: BinaryIO | gzip.GzipFile) -> Iterator[Record]:
     lines = _text_lines(path, file)
     first = list(islice(lines, 2))
     if not first:
         raise UserError("the file is empty", where=str(path), fix="give a file with records")
-    stem = path.with_suffix("") if path.suffix == ".gz" else path
     rest = chain(first, lines)
-    if stem.suffix in _LINE_SUFFIXES or (len(first) == 2 and _is_object(first[0][1])):
-        for number, text in rest:
-            yield _record(number, text)
+    if _holds_lines(path, [line.text.strip() for line in first]):
+        for line in rest:
+            yield Record(line.number, None, line.fault) if line.fault else _record(line.number, line.text)
         return
-    yield from _document(path, "\n".join(_with_blank_lines(rest)))
+    yield from _document(path, "\n".join(_with_blank_lines(path, rest)))
 
 
-def _text_lines(path: Path, file: BinaryIO | gzip.GzipFile) -> Iterator[tuple[int, str]]:
-    """Lines that hold something, with their numbers."""
+def _holds_lines(path: Path, first: list[str]) -> bool:
+    """Whether each line is a record: by the file's name, or where its first one is whole and another follows."""
+    stem = path.with_suffix("") if path.suffix == ".gz" else path
+    is_begun = first[0] in ("[", "{")  # of a document over many lines, whatever its file is called
+    return (stem.suffix in _LINE_SUFFIXES and not is_begun) or (len(first) == 2 and _is_object(first[0]))
+
+
+def _text_lines(path: Path, file: BinaryIO | gzip.GzipFile) -> Iterator[_Line]:
+    """Lines that hold something, with their numbers. Raises UserError where the first one is no UTF-8: all is not."""
     for number, line in enumerate(file, start=1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
-            raise UserError(f"is not UTF-8: {error}", where=f"{path}:{number}", fix="save it as UTF-8") from error
+            fault = f"not UTF-8 at byte {error.start + 1}: {error.reason}"
+            if number == 1:
+                raise UserError(f"is {fault}", where=f"{path}:1", fix="save it as UTF-8") from error
+            yield _Line(number, "", fault)
+            continue
         if text.strip():
-            yield number, text
+            yield _Line(number, text)
 
 
-def _with_blank_lines(lines: Iterator[tuple[int, str]]) -> Iterator[str]:
+def _with_blank_lines(path: Path, lines: Iterator[_Line]) -> Iterator[str]:
     """The lines of a document, blank ones too, so that a fault is told at its own line."""
     last = 0
-    for number, text in lines:
-        yield from [""] * (number - last - 1)
-        yield text
-        last = number
+    for line in lines:
+        if line.fault:
+            raise UserError(f"is {line.fault}", where=f"{path}:{line.number}", fix="save it as UTF-8")
+        yield from [""] * (line.number - last - 1)
+        yield line.text
+        last = line.number
 
 
 def _is_object(text: str) -> bool:
@@ -122,12 +141,16 @@ def _record(number: int, text: str) -> Record:
 
 
 def _document(path: Path, text: str) -> Iterator[Record]:
-    """A list's objects one by one, so that a fault costs one of them; or the one object of the file."""
-    position = _skip(text, 0)
+    """A list's objects one by one, so that a fault costs one of them; or the objects that follow each other."""
+    position, number = _skip(text, 0), 0
     if not text.startswith("[", position):
-        yield _record(1, text[position : _end_of_value(path, text, position)])
+        while position < len(text):
+            end = _end_of_value(path, text, position)
+            number += 1
+            yield _record(number, text[position:end])
+            position = _skip(text, end)
         return
-    position, number = _skip(text, position + 1), 0
+    position = _skip(text, position + 1)
     while not text.startswith("]", position):
         end = _end_of_value(path, text, position)
         number += 1

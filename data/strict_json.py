@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from typing import Any
 
 BOM = "\ufeff"
@@ -17,6 +18,10 @@ def load_json(text: str) -> Any:
         value = json.loads(text) if text.startswith(BOM) else _decoder.decode(text)  # the former tells a BOM by name
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    except ValueError as error:
+        if "int_max_str_digits" in str(error):  # Python's advice to programmers
+            raise ValueError(f"a number of more than {sys.get_int_max_str_digits():,} digits") from error
+        raise
     # Few texts hold so many brackets; the others need not be looked through.
     if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
         raise ValueError("nested too deeply")

@@ -21,6 +21,11 @@ def write_whole(path: Path, text: str, *, errors: str = "strict") -> None:
         file.write(text)
 
 
+def real_path(path: Path) -> Path:
+    """The file behind links, for telling whether two names are one; `Path.resolve` raises for a link to itself."""
+    return Path(os.path.realpath(path))
+
+
 @contextmanager
 def whole_file(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
     """A file to write piece by piece, as `write_whole` writes it; what ends the block early leaves no trace of it.

@@ -6,7 +6,7 @@ Rows may be more than memory holds: what is kept of each is hashes.
 import hashlib
 import json
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from data.conversation import calls_of, conversation
 from data.near_duplicates import NUM_BANDS, alike_pairs, hash64, sketch
 from data.progress_bar import progress_over
 from data.reading import NumberedRow
-from data.row import Row
+from data.row import JsonObject, Row
 from data.row_batches import in_batches
 from data.rules.findings import Fault, Finding, place
 from data.rules.severities import RuleSeverities
@@ -108,7 +108,8 @@ def _marks_of_row(numbered: NumberedRow, is_sketched: bool) -> Marks:
             calls = hash64(json.dumps(message["tool_calls"], sort_keys=True).encode())
             turns.append((_number(context.digest()), calls, number))
         context.update(texts[number - 1].encode())
-    sketched = sketch(calls_text(row), words(row)) if is_sketched else []
+    made = [message["tool_calls"] for message in talk.messages if "tool_calls" in message]
+    sketched = sketch(json.dumps(made, sort_keys=True), _said(talk.messages)) if is_sketched else []
     messages = hash64("".join(texts).encode())
     return Marks(numbered.path, bool(row.tools), _number(context.digest()), messages, turns, sketched)
 
@@ -195,7 +196,9 @@ def calls_text(row: Row) -> str:
 
 def words(row: Row) -> str:
     """What is said, but for the system: the same instructions are no sign of a copy."""
-    messages: Iterable[str] = (
-        message["content"] for message in conversation(row).messages if message["role"] in ("user", "assistant")
-    )
-    return " ".join(" ".join(messages).lower().split())
+    return _said(conversation(row).messages)
+
+
+def _said(messages: list[JsonObject]) -> str:
+    texts = (message["content"] for message in messages if message["role"] in ("user", "assistant"))
+    return " ".join(" ".join(texts).lower().split())

@@ -121,8 +121,9 @@ LAYOUT_NAMES = (
         (["gone.jsonl"], "gone.jsonl: cannot be read: No such file or directory (fix: check the path)"),
         (["."], ".: is no file that can be read twice (fix: save it as a file)"),
         (["empty.jsonl"], "empty.jsonl: the file is empty (fix: give a file with records)"),
-        (["binary.json"], "binary.json:2: is not UTF-8: 'utf-8' codec can't decode byte 0xff in position 0: invalid "
-         "start byte (fix: save it as UTF-8)"),
+        (["binary.json"], "binary.json:2: is not UTF-8 at byte 1: invalid start byte (fix: save it as UTF-8)"),
+        (["loop.jsonl"], "loop.jsonl: cannot be read: Too many levels of symbolic links (fix: check the path)"),
+        (["x" * 300], f"{'x' * 300}: cannot be read: File name too long (fix: check the path)"),
         (["cut.json"], "cut.json:1: broken JSON at column 5: Expecting value (fix: write whole JSON)"),
         (["cut.jsonl.gz"], "cut.jsonl.gz: is no whole gzip file: Compressed file ended before the end-of-stream marker "
          "was reached (fix: compress it anew)"),
@@ -165,11 +166,12 @@ def test_a_users_fault_is_one_line_and_status_2(tmp_path: Path, words: list[str]
     write_rows(tmp_path / "two.jsonl", [GOOD, CALLING])
     write_rows(tmp_path / "rows.refused.jsonl", [GOOD])
     (tmp_path / "tools.json").write_text(json.dumps([{"name": "a b"}]))
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "loop.jsonl").symlink_to("loop.jsonl")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     failed = convert(tmp_path, *words, *(() if "--out" in words else ("--out", "rows.jsonl")))
     assert (failed.returncode, failed.stdout) == (2, "")
     assert failed.stderr.startswith(f"error: {message}") and failed.stderr.count("\n") == 1, failed.stderr
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
 def test_a_named_layout_refuses_records_of_another(tmp_path: Path) -> None:
@@ -197,11 +199,14 @@ def test_chats_without_calls_do_not_hide_the_layout(tmp_path: Path) -> None:
         ("a.json", "[{}, {}]"),
         ("a.json", "\n[\n\n  {},\n\n  {}\n]\n"),
         ("a.txt", "{}\r\n{}\r\n"),
+        ("a.json", "PRETTY\nPRETTY\n"),
+        ("a.jsonl", "PRETTY\nPRETTY\n"),
+        ("a.jsonl", "[\n{},\n{}]\n"),
     ],
 )  # fmt: skip
 def test_lines_and_lists_are_told_apart_by_what_they_hold(tmp_path: Path, name: str, content: str) -> None:
     row = json.dumps(GOOD)
-    (tmp_path / name).write_bytes(content.replace("{}", row).encode())
+    (tmp_path / name).write_bytes(content.replace("{}", row).replace("PRETTY", json.dumps(GOOD, indent=1)).encode())
     assert kept_lines(tmp_path / name) == [GOOD, GOOD]
     (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
     assert kept_lines(tmp_path / f"{name}.gz") == [GOOD, GOOD]
@@ -220,6 +225,17 @@ def test_a_broken_record_costs_only_itself(tmp_path: Path) -> None:
         f"{path}:4: broken JSON: NaN is no JSON value (fix: write one whole JSON object)",
         f"{path}:5: broken JSON: nested too deeply (fix: write one whole JSON object)",
     ]
+
+
+def test_a_line_in_another_encoding_costs_only_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    row = json.dumps(GOOD).encode()
+    path.write_bytes(row + b"\n\n" + row.replace(b"Ping", b"P\xeeng") + b"\n" + row + b"\n")
+    kept, refused, last = convert_file(path, detect(path, read_records(path)), None)
+    assert isinstance(kept, Kept) and isinstance(last, Kept)
+    at = row.index(b"Ping") + 2
+    what = f"not UTF-8 at byte {at}: invalid continuation byte"
+    assert str(refused) == f"{path}:3: {what} (fix: write one whole JSON object)"
 
 
 def test_nesting_that_no_reader_takes_is_refused(tmp_path: Path) -> None:

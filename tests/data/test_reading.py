@@ -129,14 +129,51 @@ def test_a_file_that_holds_no_rows_is_refused(tmp_path: Path, content: bytes, ex
 
 @pytest.mark.parametrize(
     "content",
-    [b"{}", gzip.compress(b"{}" * 500)[:-9], b"\x1f\x8b\x08\x00" + b"\xff" * 40],
-    ids=["no gzip", "cut off", "garbage"],
+    [gzip.compress(b"{}" * 500)[:-9], b"\x1f\x8b\x08\x00" + b"\xff" * 40],
+    ids=["cut off", "garbage"],
 )
 def test_a_broken_gzip_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(content)
     with pytest.raises(UserError, match="is not UTF-8 JSONL"):
         read_row_file(path)
+
+
+@pytest.mark.parametrize("limit", [-1, 2**40], ids=["large", "small"])
+def test_packed_or_not_is_told_from_what_the_file_holds(
+    limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.reading.LARGE_BYTES", limit)
+    data = good_file(tmp_path / "rows", GOOD, GOOD).read_bytes()
+    for name, content in (("a.jsonl", gzip.compress(data)), ("b.jsonl.gz", data)):
+        (tmp_path / name).write_bytes(content)
+        assert [numbered.line for numbered in read_rows(tmp_path / name)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "text", [f"[{json.dumps(GOOD)}, {json.dumps(GOOD)}]", json.dumps([GOOD], indent=2), json.dumps(GOOD, indent=2)]
+)
+def test_a_json_document_is_told_as_one(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        read_row_file(path)
+    fix = f"python -m data.convert {path} --out ROWS.jsonl"
+    assert str(error.value) == f"{path}: is one JSON document, not one row a line (fix: {fix})"
+
+
+def test_a_file_that_changes_while_it_is_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data.reading.LARGE_BYTES", -1)
+    path = good_file(tmp_path / "rows.jsonl", GOOD, GOOD, GOOD)
+    rows = read_rows(path)
+    data = path.read_bytes()
+    with path.open("r+b") as file:  # the same file, cut off in its second line
+        file.truncate(len(data) // 2)
+    assert rows[0].line == 1
+    with pytest.raises(UserError, match=r"rows\.jsonl:2: the file was changed while it was read \(fix: start again"):
+        rows[1]
+    with pytest.raises(UserError, match=r"rows\.jsonl:3: the file was changed"):
+        list(rows[2:])
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
