@@ -132,6 +132,8 @@ def _options(args: argparse.Namespace) -> Options:
     for out in (args.json, args.html):
         if out and real_path(out) in map(real_path, (*train, *test)):
             raise UserError("is a file of rows that is checked", where=str(out), fix="write to another one")
+        if out and args.recipe and real_path(out) == real_path(args.recipe):
+            raise UserError("is the recipe", where=str(out), fix="write to another file")
     return Options(train, test, severities, args.epochs or num_epochs(recipe.sft if recipe else {}))
 
 

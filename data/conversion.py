@@ -7,19 +7,26 @@ the row does not is counted under a note.
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic_core import PydanticSerializationError
 
-from data.layouts.detection import fitting, is_readable, parts_of
+from data.layouts.detection import fitting, is_readable, layout_named, parts_of
 from data.layouts.draft import Draft
 from data.layouts.layout import Layout
 from data.layouts.literal import json_text
 from data.layouts.record_error import RecordError
+from data.parallel_rows import on_all_cores
 from data.reading import parse_row
 from data.row import TOOL_NAME, JsonObject
 from data.source_records import Record, Source, read_records
+
+BATCH = 100
+ALONE = 50
+"""Batches before other processes are worth their start."""
 
 
 class Refusal(NamedTuple):
@@ -40,18 +47,37 @@ class Kept(NamedTuple):
 
 
 def convert_file(source: Source, layout: Layout, given_tools: list[JsonObject] | None) -> Iterator[Kept | Refusal]:
-    """Every row of a file or split, in its order. `given_tools` are for rows whose record has no tool list."""
-    for record in read_records(source):
-        where = f"{source}:{record.number}"
-        if record.value is None:
-            yield Refusal(where, "json", record.fault, "write one whole JSON object")
-            continue
-        parts = list(parts_of(record))
-        if not parts:
-            yield Refusal(where, "empty", "the record holds no rows", "leave it out")
-        for number, part in enumerate(parts, start=1):
-            place = where if parts == [record.value] else f"{where}: part {number}"
-            yield _converted(record, part, layout, given_tools, place)
+    """Every row of a file or split, in its order. `given_tools` are for rows whose record has no tool list.
+
+    The first records are converted in this process, what comes after them on all cores.
+    """
+    records = read_records(source)
+    batches = iter(lambda: list(islice(records, BATCH)), [])
+    work = partial(_outcomes, str(source), layout.name, given_tools)
+    yield from chain.from_iterable(map(work, islice(batches, ALONE)))
+    if more := next(batches, None):
+        yield from chain.from_iterable(on_all_cores(work, chain([more], batches)))
+
+
+def _outcomes(
+    source: str, layout: str, given_tools: list[JsonObject] | None, records: list[Record]
+) -> list[Kept | Refusal]:
+    return [outcome for record in records for outcome in _of_record(source, layout_named(layout), given_tools, record)]
+
+
+def _of_record(
+    source: str, layout: Layout, given_tools: list[JsonObject] | None, record: Record
+) -> Iterator[Kept | Refusal]:
+    where = f"{source}:{record.number}"
+    if record.value is None:
+        yield Refusal(where, "json", record.fault, "write one whole JSON object")
+        return
+    parts = list(parts_of(record))
+    if not parts:
+        yield Refusal(where, "empty", "the record holds no rows", "leave it out")
+    for number, part in enumerate(parts, start=1):
+        place = where if parts == [record.value] else f"{where}: part {number}"
+        yield _converted(record, part, layout, given_tools, place)
 
 
 def _converted(

@@ -80,6 +80,8 @@ def set_findings(
     wanted = {rule for rule in rules if severities.of(rule) != "off"}
     if severities.duplicate != "off":
         wanted.add("near_duplicate")
+    if not wanted and not held_out:
+        return []
     splits = [Marked(split, is_sketched="near_duplicate" in wanted) for split in (rows, held_out)]
     for marked in splits:
         for rule, faults_of in rules.items():

@@ -91,6 +91,18 @@ def test_twice_gives_the_same_bytes_and_leaves_the_source_alone(tmp_path: Path) 
     assert source.read_bytes() == before
 
 
+def test_all_cores_convert_as_one_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    rows = [CHAT, UNREADABLE, CALLING, CHAT | {"lang": "en"}, {"text": "Hi"}]
+    path.write_text("".join(json.dumps(row) + "\n{\n" for row in rows * 5))
+    layout = detect(path, read_records(path))
+    alone = list(convert_file(path, layout, None))
+    monkeypatch.setattr("data.conversion.BATCH", 3)
+    monkeypatch.setattr("data.conversion.ALONE", 2)
+    assert list(convert_file(path, layout, None)) == alone and len(alone) == 50
+    assert {type(outcome) for outcome in alone} == {Kept, Refusal}
+
+
 def test_given_tools_are_for_rows_without_a_list(tmp_path: Path) -> None:
     write_rows(tmp_path / "a.jsonl", [{"traj": CALL["messages"]}])
     (tmp_path / "tools.json").write_text(json.dumps({"tools": [PING_BARE]}))

@@ -277,3 +277,13 @@ def test_a_users_fault_is_one_line(
 def test_a_users_fault_ends_with_status_2(tmp_path: Path) -> None:
     failed = run(tools_file(tmp_path, []), "--out", tmp_path / "rows.jsonl")
     assert (failed.returncode, failed.stderr.count("\n")) == (2, 1), failed.stderr
+
+
+def test_the_tool_list_is_never_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = tools_file(tmp_path, ORDER_TOOLS).rename(tmp_path / "tools.jsonl")
+    (tmp_path / "link.jsonl").symlink_to("tools.jsonl")
+    before = tools.read_bytes()
+    monkeypatch.setattr(sys, "argv", ["data.exercise", str(tools), "--out", str(tmp_path / "link.jsonl")])
+    with pytest.raises(UserError, match=r"tools\.jsonl: would be overwritten, as it is also an input"):
+        data.exercise.main()
+    assert tools.read_bytes() == before
