@@ -47,7 +47,7 @@ def main() -> None:
             done["cases"][case.name] = measured(case, weights)
         write_whole(args.out / "figures.json", json.dumps(done, indent=2) + "\n")
         write_whole(args.out / "RESULTS.md", "\n".join(result_lines(done, cases, model)) + "\n")
-    console.print((args.out / "RESULTS.md").read_text(), highlight=False, markup=False)
+    console.print((args.out / "RESULTS.md").read_text(), highlight=False, markup=False, soft_wrap=True)
     if failed := [name for name, found in done["cases"].items() if "error" in found]:
         raise SystemExit(f"not measured: {', '.join(failed)}")
 
@@ -90,7 +90,7 @@ def measured(case: Case, weights: Path) -> dict[str, Any]:
         return {"error": str(error).strip().splitlines()[-1]}
     figures = {way: summary(of_way) for way, of_way in results.items()}
     print_figures(case.name, figures)
-    return {**figures}
+    return {str(way): of_way for way, of_way in figures.items()}
 
 
 if __name__ == "__main__":

@@ -97,8 +97,8 @@ def test_the_command_measures_what_is_missing_and_tells_what_failed(tmp_path: Pa
     out.mkdir()
     (out / "figures.json").write_text(json.dumps({"settings": settings, "product_tflops": 1.0, "cases": found}))
     sizes = ["--rows-per-step", "4", "--trl-batch", "2", "--steps", "2", "--pack-tokens", "1024", "--length", "64"]
-    given = [COFFEE, "--narrow", narrow, "--tokenizer", smollm2, "--config", config, "--out", out, *sizes]
-    done = run("train.gpu_table", *given)
+    given: list[str | Path] = [COFFEE, "--narrow", narrow, "--tokenizer", smollm2, "--config", config, "--out", out]
+    done = run("train.gpu_table", *given, *sizes)
     assert done.returncode == 0, done.stderr
     measured = json.loads((out / "figures.json").read_text())["cases"]
     ours = measured[cases[4].name]["ours"]
