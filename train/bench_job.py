@@ -12,7 +12,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from data.render import IGNORE
-from train.arguments import LORA_DEFAULTS, SFT_DEFAULTS, device_defaults, model_dtype
+from train.arguments import LORA_DEFAULTS, SFT_DEFAULTS, device_defaults, four_bit, model_dtype
+from train.settings import QuantizationSection
 from train.trainers import PackedTrainer
 
 Way = Literal["ours", "trl padded", "trl packed"]
@@ -21,11 +22,8 @@ TRL_PACK_LENGTH = 2048
 
 
 class Job(NamedTuple):
-    way: Way
     model: str
     """A folder with weights, or with a config alone, whose network is then random."""
-    rows: str
-    """A file of {"input_ids": [...], "labels": [...]}, one a line."""
     rows_per_step: int
     micro_batch: int
     """Rows that TRL pads together."""
@@ -33,6 +31,11 @@ class Job(NamedTuple):
     """TRL's default: without it 8 long rows at once do not fit on many machines."""
     steps: int
     pack_tokens: int
+    way: Way = "ours"
+    rows: str = ""
+    """A file of {"input_ids": [...], "labels": [...]}, one a line."""
+    is_4bit: bool = False
+    """QLoRA; the folder must have weights."""
 
 
 class Result(NamedTuple):
@@ -74,7 +77,8 @@ def load_model(job: Job) -> Any:
     torch.manual_seed(7)
     dtype = model_dtype(bf16=device_defaults()["bf16"])
     if list(Path(job.model).glob("*.safetensors")):
-        return AutoModelForCausalLM.from_pretrained(job.model, dtype=dtype)
+        quantized = four_bit(QuantizationSection(), dtype) if job.is_4bit else None
+        return AutoModelForCausalLM.from_pretrained(job.model, dtype=dtype, quantization_config=quantized)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(job.model), dtype=dtype)
 

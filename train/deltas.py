@@ -12,6 +12,7 @@ from peft.utils.other import get_pattern_key
 from safetensors import safe_open
 
 from data.user_error import UserError
+from train.weight_files import Buffer
 
 Method = Literal["linear", "ties", "dare_linear", "dare_ties"]
 _PREFIX = "base_model.model."
@@ -58,7 +59,7 @@ class AdapterDeltas:
         self.keys = {self._key_of(name) for name in self._names}
         """The base's weights that it changes."""
 
-    def of(self, key: str, weight: torch.Tensor, rows: slice = slice(None)) -> torch.Tensor:
+    def of(self, key: str, weight: torch.Tensor, rows: slice = slice(None), into: Buffer | None = None) -> torch.Tensor:
         """What to add to `weight`, which is `rows` of the base's fp32 weight of this name; of its shape."""
         module = key.removesuffix(".weight")
         if f"{module}.lora_A.weight" in self._names:
@@ -68,7 +69,8 @@ class AdapterDeltas:
             up, scaling = f"{module}.lora_B.weight", self._scaling(module, len(down))
             if self.config.fan_in_fan_out:
                 return (down.T[rows] @ self.tensor(up).T).mul_(scaling)
-            return (self.tensor(up, rows) @ down).mul_(scaling)
+            delta = (into or Buffer(torch.float32)).of(weight.shape)
+            return torch.mm(self.tensor(up, rows), down, out=delta).mul_(scaling)
         if module + _TOKENS in self._names:
             delta = torch.zeros_like(weight)
             start = rows.start or 0
@@ -118,17 +120,22 @@ class AdapterDeltas:
 
 
 def combined_weight(
-    key: str, weight: torch.Tensor, adapters: list[AdapterDeltas], combination: Combination, rows: slice = slice(None)
+    key: str,
+    weight: torch.Tensor,
+    adapters: list[AdapterDeltas],
+    combination: Combination,
+    rows: slice = slice(None),
+    into: Buffer | None = None,
 ) -> torch.Tensor:
     """`weight`, fp32 and `rows` of the whole, with what the adapters add to it, in place: the sum in fp32.
 
-    Only `linear` can be asked for less than all rows.
+    Only `linear` can be asked for less than all rows. `into`, fp32, holds the delta of a single adapter.
     """
     changing = [
         (adapter, share) for adapter, share in zip(adapters, combination.weights, strict=True) if key in adapter.keys
     ]
     if not changing:
         return weight
-    deltas = [adapter.of(key, weight, rows) for adapter, _ in changing]
+    deltas = [adapter.of(key, weight, rows, into if len(changing) == 1 else None) for adapter, _ in changing]
     part = combination._replace(weights=[share for _, share in changing])
     return weight.add_(part.of(key, deltas))

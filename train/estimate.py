@@ -3,7 +3,8 @@
 Activations are counted as Korthikanti et al. 2022 ("Reducing Activation Recomputation in Large Transformer Models",
 section 4) count them, for a Llama block whose frozen matrices still need their inputs, because LoRA's own are trained
 on them. Time is 4 FLOPs a parameter and token (forward 2, gradients of the activations 2; none of frozen weights), 6
-with checkpointing, and those of attention, at a share of the device's peak.
+with checkpointing, and those of attention, at a share of the device's peak. A value takes 2 bytes, or 4 where the
+run computes in fp32 (`train.cpu_dtype`).
 """
 
 import re
@@ -20,7 +21,8 @@ PEAK_SHARE = 0.4
 """Of a card's peak in dense bf16: 12,500 tokens a second of LoRA on an 8B model, the best published figure for an H100,
 are 4 x 8.0e9 x 12,500 = 400 of its 989 TFLOP/s."""
 CPU_PEAK_SHARE = 0.65
-"""Of what a product of large bf16 matrices reaches on the same cores; measured (recipes/RESULTS.md)."""
+"""Of what a product of large matrices of the type computed in reaches on the same cores; measured
+(recipes/RESULTS.md)."""
 NF4_BYTES = 4.127 / 8
 """A value in 4 bits with double quantisation (Dettmers et al. 2023, "QLoRA", section 3)."""
 
@@ -29,7 +31,7 @@ class Device(NamedTuple):
     name: str
     memory_gib: float
     peak_tflops: float
-    """Dense bf16, from the maker's data sheet."""
+    """Dense bf16, from the maker's data sheet; of a CPU what it computes in, as measured."""
     is_cpu: bool = False
 
     @property
@@ -110,33 +112,41 @@ def estimate(shape: Shape, load: Load, device: Device, num_devices: int = 1, *, 
     """Each device holds the whole model, as with DDP, or, as with FSDP, its part of weights and adapter."""
     targets = [into + out for name, (into, out) in shape.matrices.items() if not load.targets or name in load.targets]
     adapter = shape.layers * load.rank * sum(targets)
-    weights = (NF4_BYTES if load.is_4bit else 2) * shape.linear_parameters + 2 * shape.other_parameters
+    size = load.value_bytes
+    weights = (NF4_BYTES if load.is_4bit else size) * shape.linear_parameters + size * shape.other_parameters
     if is_sharded:
         weights, adapter = weights / num_devices, adapter // num_devices
-    block = load.tokens_at_once * (_block_bytes(shape) + (_score_bytes(shape, load) if device.is_cpu else 0))
-    inputs = load.tokens_at_once * 2 * shape.hidden * shape.layers  # of each block, from which the rest is made again
+    block = load.tokens_at_once * (_block_bytes(shape, size) + (_score_bytes(shape, load) if device.is_cpu else 0))
+    inputs = load.tokens_at_once * size * shape.hidden * shape.layers  # of each block: the rest is made again
     kept = inputs + block if load.is_checkpointed else shape.layers * block
-    logits = load.trained_at_once * shape.vocabulary * (2 + 4 + 4)  # bf16, fp32, and the fp32 gradient
+    # In bf16, in fp32 and their fp32 gradient; of fp32 logits there is no copy.
+    logits = load.trained_at_once * shape.vocabulary * (2 + 4 + 4 if size == 2 else 4 + 4)
     state = (2 + 2 + 4) if load.is_4bit else (4 + 4 + 8)  # TRL keeps QLoRA's adapter in bf16
     held = weights + state * adapter + kept + logits
-    passes = 3 if load.is_checkpointed else 2
-    attention = 2 * shape.layers * shape.query * load.row_length  # two products, causal: half of the row
-    flops = load.tokens_in_all * (passes * 2 * shape.linear_parameters + (passes + 1) * attention)
+    flops = load.tokens_in_all * flops_per_token(shape, load.row_length, is_checkpointed=load.is_checkpointed)
     seconds = flops / (num_devices * device.peak_share * device.peak_tflops * 1e12)
     return Estimate(weights, state * adapter, kept, logits, GIB + 0.05 * held, seconds)
 
 
-def _block_bytes(shape: Shape) -> int:
-    """What one token leaves in one block for the way back, in bytes."""
-    norms = 2 * (2 + 4 + 4 + 2) * shape.hidden  # input, its fp32 copy, the normalised fp32, what goes on in bf16
-    attention = 2 * (2 * shape.query + 2 * shape.key)  # queries, keys, values and what comes out
-    feed_forward = 4 * 2 * shape.intermediate  # gate, its activation, up, their product
+def flops_per_token(shape: Shape, row_length: int, *, is_checkpointed: bool) -> int:
+    """Of one computed token, there and back, with what checkpointing computes again; without the head."""
+    passes = 3 if is_checkpointed else 2
+    attention = 2 * shape.layers * shape.query * row_length  # two products, causal: half of the row
+    return passes * 2 * shape.linear_parameters + (passes + 1) * attention
+
+
+def _block_bytes(shape: Shape, size: int) -> int:
+    """What one token leaves in one block for the way back, in bytes; values of `size` bytes."""
+    # Input, its fp32 copy, the normalised fp32, what goes on in bf16; in fp32 there is no copy.
+    norms = 2 * (2 + 4 + 4 + 2 if size == 2 else 4 + 4 + 4) * shape.hidden
+    attention = size * (2 * shape.query + 2 * shape.key)  # queries, keys, values and what comes out
+    feed_forward = 4 * size * shape.intermediate  # gate, its activation, up, their product
     return norms + attention + feed_forward
 
 
 def _score_bytes(shape: Shape, load: Load) -> int:
     """The attention weights of one token in one block, which `train.tree_attention` keeps on CPU, in bytes."""
-    return round(2 * shape.heads * load.row_length / 2) if load.is_packed else 0
+    return round(load.value_bytes * shape.heads * load.row_length / 2) if load.is_packed else 0
 
 
 def parse_device(text: str) -> Device:

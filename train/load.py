@@ -6,6 +6,7 @@ from typing import NamedTuple
 from peft import LoraConfig
 from trl import SFTConfig
 
+from train.cpu_dtype import cpu_dtype
 from train.examples import Examples
 from train.packing import PackCollator
 from train.settings import TrainRecipe
@@ -28,12 +29,15 @@ class Load(NamedTuple):
     is_4bit: bool
     is_checkpointed: bool
     is_packed: bool = False
+    value_bytes: int = 2
+    """Of weights and activations: 2 in bf16, 4 in fp32."""
 
 
 def load_of(
     recipe: TrainRecipe, arguments: SFTConfig, lora: LoraConfig, examples: Examples, *, on_cpu: bool = False
 ) -> Load:
-    padded = padded_load(recipe, arguments, lora, examples)
+    is_bf16 = recipe.sft.get("bf16", not on_cpu or cpu_dtype() == "bfloat16")  # of the device asked for, not of this
+    padded = padded_load(recipe, arguments, lora, examples)._replace(value_bytes=2 if is_bf16 else 4)
     return packed_load(padded, recipe.pack_tokens, arguments, examples, on_cpu=on_cpu) if recipe.pack_tokens else padded
 
 

@@ -27,7 +27,11 @@ class MergeCheck(NamedTuple):
     min_agreement: float
     max_loss_difference: float
 
-    def require(self) -> None:
+    def require(
+        self,
+        what: str = "the merged model differs from the adapter",
+        fix: str = "keep the adapter, or raise merge.max_logit_difference if your evaluation shows no loss",
+    ) -> None:
         loss_difference = abs(self.merged_loss - self.adapter_loss)
         if (
             self.max_logit_difference > self.tolerance
@@ -35,12 +39,12 @@ class MergeCheck(NamedTuple):
             or loss_difference > self.max_loss_difference
         ):
             raise UserError(
-                f"the merged model differs from the adapter: logits by up to {self.max_logit_difference:.3f} "
+                f"{what}: logits by up to {self.max_logit_difference:.3f} "
                 f"(allowed {self.tolerance}), same first token at {self.agreement:.2%} of {self.positions} positions "
                 f"(at least {self.min_agreement:.0%}), loss by {loss_difference:.4f} "
                 f"(allowed {self.max_loss_difference})",
                 where="merge",
-                fix="keep the adapter, or raise merge.max_logit_difference if your evaluation shows no loss",
+                fix=fix,
             )
 
 

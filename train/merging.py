@@ -1,12 +1,17 @@
 """Adapters into their base, tensor by tensor.
 
-A block of one weight and what the adapter adds to it are in memory while merging, whatever the model's size: each
+A few blocks of weights and what the adapter adds to them are in memory while merging, whatever the model's size: each
 weight is taken as fp32, the adapter's delta is added, and the sum is rounded to bf16 once.
 """
 
 import json
 import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from threading import local
 from typing import Any
 
 import torch
@@ -16,9 +21,20 @@ from train.base_model import WEIGHTS
 from train.deltas import AdapterDeltas, Combination, combined_weight
 from train.four_bit import as_quantized, quantized_weights
 from train.settings import QuantizationSection
-from train.weight_files import Entry, ShardWriter, WeightFiles, row_blocks
+from train.weight_files import Buffer, Entry, ShardWriter, WeightFiles, row_blocks
 
 INDEX = "model.safetensors.index.json"
+NUM_WORKERS = 3
+"""Blocks at once (recipes/RESULTS.md, "Merge")."""
+_OF_THREAD = local()
+
+
+class Scratch:
+    """What a block is computed in."""
+
+    def __init__(self) -> None:
+        self.read, self.rounded = Buffer(torch.uint8), Buffer(torch.bfloat16)
+        self.sum, self.delta = Buffer(torch.float32), Buffer(torch.float32)
 
 
 class MergedWeights:
@@ -45,17 +61,36 @@ class MergedWeights:
         is_whole = key in self._quantized or (is_changed and self._combination.method != "linear")
         return [slice(None)] if is_whole else list(row_blocks(entry.shape))
 
-    @torch.no_grad()
-    def values(self, key: str, rows: slice) -> torch.Tensor:
-        """fp32, unrounded."""
-        return combined_weight(key, self.before(key, rows), self._adapters, self._combination, rows)
+    @property
+    def can_share(self) -> bool:
+        """Whether several blocks may be computed at once: dare draws from torch's one generator, and whole weights of
+        a large model are too large."""
+        return not self._quantization and self._combination.method == "linear"
 
-    def before(self, key: str, rows: slice) -> torch.Tensor:
+    @torch.no_grad()
+    def values(self, key: str, rows: slice, scratch: Scratch | None = None) -> torch.Tensor:
+        """fp32, unrounded; in `scratch` until the next is asked for, in new memory without one."""
+        scratch = scratch or Scratch()
+        weight = self.before(key, rows, scratch)
+        return combined_weight(key, weight, self._adapters, self._combination, rows, scratch.delta)
+
+    def before(self, key: str, rows: slice, scratch: Scratch | None = None) -> torch.Tensor:
         """What the adapters were trained on: the base's own values, or what 4 bits make of them; fp32."""
-        weight = self.files.rows(key, rows)
+        scratch = scratch or Scratch()
+        weight = self.files.rows(key, rows, scratch.read)
         if self._quantization and key in self._quantized:
             weight = as_quantized(weight, self._quantization)
-        return weight.float()
+        return scratch.sum.of(weight.shape).copy_(weight)
+
+    @torch.no_grad()
+    def merged(self, key: str, rows: slice, scratch: Scratch) -> torch.Tensor:
+        """As they are written: in bf16, rounded once. What is no float, or in bf16 and not changed, stays as it is."""
+        entry = self.files.entry(key)
+        is_same = key not in self._quantized and not any(key in adapter.keys for adapter in self._adapters)
+        if not entry.is_float or (is_same and entry.dtype == "BF16"):
+            return self.files.rows(key, rows, scratch.read)
+        values = self.values(key, rows, scratch)
+        return scratch.rounded.of(values.shape).copy_(values)
 
 
 def merge_shards(
@@ -68,20 +103,33 @@ def merge_shards(
     weights = MergedWeights(base, adapters, combination, quantization)
     out.mkdir(parents=True)
     num_bytes = 0
+    workers = NUM_WORKERS if weights.can_share else 1
     for shard, entries in weights.files.shards.items():
         merged = {key: _merged_entry(entry) for key, entry in entries.items()}
-        with ShardWriter(out / shard.name, merged) as file:
-            for key, entry in entries.items():
-                for rows in weights.blocks(key):
-                    # What is no float stays as it is.
-                    part = (
-                        weights.values(key, rows).to(torch.bfloat16)
-                        if entry.is_float
-                        else weights.files.rows(key, rows)
-                    )
-                    file.write(part)
+        blocks = [(key, rows) for key in entries for rows in weights.blocks(key)]
+        with ShardWriter(out / shard.name, merged) as file, _threads(workers) as pool:  # which ends before the file
+            list(pool.map(partial(_merge_block, weights, file), *zip(*blocks, strict=True)))
         num_bytes += sum(entry.num_bytes for entry in merged.values())
     _copy_other_files(base, out, num_bytes)
+
+
+def _merge_block(weights: MergedWeights, file: ShardWriter, key: str, rows: slice) -> None:
+    """In a thread that has its own scratch: while one waits for the disk the others compute."""
+    if not hasattr(_OF_THREAD, "scratch"):
+        _OF_THREAD.scratch = Scratch()
+    file.write(key, rows, weights.merged(key, rows, _OF_THREAD.scratch))
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that compute side by side, each alone: torch's own would wait for each other in every small step."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if number > 1 else before)
+    try:
+        with ThreadPoolExecutor(number) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(before)
 
 
 def _merged_entry(entry: Entry) -> Entry:

@@ -6,7 +6,9 @@ memory, which for one shard of an 8B model is 5 GB.
 """
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -15,8 +17,21 @@ import torch
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 BLOCK = 1 << 22
-"""Values in memory at once. 1 << 25 costs a page fault for each 4 KiB of each step of the sum, 1 << 20 was slower
-(recipes/RESULTS.md, "Merge")."""
+"""Values in memory at once; smaller and larger ones were slower (recipes/RESULTS.md, "Merge")."""
+
+
+class Buffer:
+    """Memory that is used again and again: what is new costs a page fault for each 4 KiB."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self._held = torch.empty(0, dtype=dtype)
+
+    def of(self, shape: Sequence[int]) -> torch.Tensor:
+        """A tensor of any content, until the next one is asked for."""
+        size = prod(shape)
+        if len(self._held) < size:
+            self._held = torch.empty(size, dtype=self._held.dtype)
+        return self._held[:size].view(shape)
 
 
 class Entry(NamedTuple):
@@ -51,13 +66,16 @@ class WeightFiles:
     def entry(self, key: str) -> Entry:
         return self.shards[self._shard_of[key]][key]
 
-    def rows(self, key: str, rows: slice = slice(None)) -> torch.Tensor:
-        """Some rows of a tensor, in its own type, all by default; their bytes if that is no float."""
+    def rows(self, key: str, rows: slice = slice(None), into: Buffer | None = None) -> torch.Tensor:
+        """Some rows of a tensor, in its own type, all by default; their bytes if that is no float.
+
+        `into`, of uint8, is where they are read to.
+        """
         entry = self.entry(key)
         num_rows = entry.shape[0] if entry.shape else 1
         start, stop, _ = rows.indices(num_rows)
         row_bytes = entry.num_bytes // max(1, num_rows)
-        data = torch.empty((stop - start) * row_bytes, dtype=torch.uint8)
+        data = (into or Buffer(torch.uint8)).of([(stop - start) * row_bytes])
         with self._shard_of[key].open("rb") as file:
             file.seek(entry.offset + start * row_bytes)
             assert file.readinto(data.numpy().data) == len(data), f"{self._shard_of[key]} ends within {key}"
@@ -92,27 +110,35 @@ def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
 
 
 class ShardWriter:
-    """Writes a safetensors file: first what it will hold, then the tensors in that order, each in any number of parts.
+    """Writes a safetensors file: first what it will hold, then the tensors, each in any number of parts, in any order.
 
-    `with ShardWriter(path, entries) as file: file.write(part)`
+    `with ShardWriter(path, entries) as file: file.write(key, rows, part)`, by several threads at once.
     """
 
     def __init__(self, path: Path, entries: dict[str, Entry]) -> None:
         header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-        self._left = 0
+        self._entries, self._num_bytes = {}, 0
         for key, entry in entries.items():
-            end = self._left + entry.num_bytes
-            header[key] = {"dtype": entry.dtype, "shape": list(entry.shape), "data_offsets": [self._left, end]}
-            self._left = end
+            end = self._num_bytes + entry.num_bytes
+            header[key] = {"dtype": entry.dtype, "shape": list(entry.shape), "data_offsets": [self._num_bytes, end]}
+            self._entries[key] = entry._replace(offset=self._num_bytes)
+            self._num_bytes = end
         text = json.dumps(header, separators=(",", ":")).encode()
         text += b" " * (-len(text) % 8)  # so that the tensors begin on a multiple of 8
-        self._file = path.open("wb")
+        self._begin = 8 + len(text)
+        self._written: list[int] = []  # to which threads can append
+        self._file = path.open("wb", buffering=0)
         self._file.write(len(text).to_bytes(8, "little") + text)
 
-    def write(self, part: torch.Tensor) -> None:
-        data = part.contiguous().reshape(-1).view(torch.uint8).numpy()
-        self._left -= data.nbytes
-        self._file.write(data.data)
+    def write(self, key: str, rows: slice, part: torch.Tensor) -> None:
+        """`part` is these rows of the tensor `key`, or their bytes."""
+        entry = self._entries[key]
+        start = (rows.start or 0) * (entry.num_bytes // max(1, entry.shape[0] if entry.shape else 1))
+        data = part.contiguous().reshape(-1).view(torch.uint8).numpy().data
+        done = 0
+        while done < len(data):  # the system writes 2 GiB at most
+            done += os.pwrite(self._file.fileno(), data[done:], self._begin + entry.offset + start + done)
+        self._written.append(done)
 
     def __enter__(self) -> "ShardWriter":
         return self
@@ -121,4 +147,4 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        assert kind or self._left == 0, "the header promises other tensors than were written"
+        assert kind or sum(self._written) == self._num_bytes, "the header promises other tensors than were written"

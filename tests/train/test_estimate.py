@@ -15,7 +15,8 @@ from data.user_error import UserError
 from tests.conftest import ROOT
 from train.estimate import DEVICES, GIB, Shape, estimate, estimate_lines, model_shape, parse_device
 from train.examples import Examples
-from train.load import Load, packed_load
+from train.load import Load, load_of, packed_load
+from train.settings import TrainRecipe
 
 LLAMA3_8B = Shape(4096, 14336, 32, 4096, 1024, 128256, False, 32)
 LOAD = Load(4096, 400, 700, 10_000_000, 16, None, is_4bit=False, is_checkpointed=True)
@@ -71,6 +72,35 @@ def test_packs_are_counted_as_they_are_computed() -> None:
     kept = estimate(shape, on_cpu, cpu).activations - estimate(shape, on_cpu, same_as_gpu).activations
     scores = 2 * 32 * on_cpu.tokens_at_once * on_cpu.row_length / 2  # bf16, heads
     assert kept == pytest.approx(scores, rel=0.01)  # one block's: it is checkpointed
+
+
+def test_what_is_computed_in_fp32_is_counted_so() -> None:
+    h100 = DEVICES["h100"]
+    two, four = (estimate(LLAMA3_8B, LOAD._replace(value_bytes=size), h100) for size in (2, 4))
+    assert four.weights == 2 * two.weights and four.seconds == two.seconds
+    assert 1.5 * two.activations < four.activations < 2 * two.activations  # norms were in fp32 before
+    assert four.logits == 0.8 * two.logits and four.adapter == two.adapter
+    quantized = [estimate(LLAMA3_8B, LOAD._replace(is_4bit=True, value_bytes=size), h100).weights for size in (2, 4)]
+    assert quantized[1] - quantized[0] == 2 * LLAMA3_8B.other_parameters
+
+
+@pytest.mark.parametrize(
+    ("sft", "on_cpu", "processor", "size"),
+    [
+        ({}, True, "float32", 4), ({}, True, "bfloat16", 2), ({"bf16": True}, True, "float32", 2),
+        ({}, False, "float32", 2), ({"bf16": False}, False, "bfloat16", 4),
+    ],
+)  # fmt: skip
+def test_the_type_is_that_of_the_device_asked_for(
+    sft: dict[str, bool], on_cpu: bool, processor: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not that of the machine that estimates, which may have no GPU."""
+    monkeypatch.setattr("train.load.cpu_dtype", lambda: processor)
+    recipe = TrainRecipe(name="r", model={"path": "m"}, template="chatml", data={"train": ["t"]}, sft=sft)
+    examples = Examples(Dataset.from_dict({"input_ids": [[1, 2, 3]]}), None, Rendered("", [], [], []), 3, 1, [])
+    arguments, lora = SFTConfig(use_cpu=True), LoraConfig(target_modules="all-linear")
+    padded = recipe.model_copy(update={"pack_tokens": 0})
+    assert load_of(padded, arguments, lora, examples, on_cpu=on_cpu).value_bytes == size
 
 
 def test_a_run_that_does_not_fit_is_told_so() -> None:

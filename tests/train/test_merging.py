@@ -98,6 +98,25 @@ def test_a_model_computed_layer_by_layer_is_the_whole_one(tmp_path: Path, lora: 
     torch.testing.assert_close(given.logits, merged(IDS).logits[0, :-1], atol=1e-5, rtol=1e-5)
 
 
+def test_blocks_side_by_side_are_blocks_one_by_one(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many small ones, each in the memory of one before it, written in any order."""
+    adapter = make_adapter(base, tmp_path / "adapter")
+    monkeypatch.setattr("train.weight_files.BLOCK", 256)
+    for workers in (1, 4):
+        monkeypatch.setattr("train.merging.NUM_WORKERS", workers)
+        merge_shards(base, [adapter], tmp_path / str(workers), SUM, None)
+    one, four = (sorted((tmp_path / name).glob("*.safetensors")) for name in "14")
+    assert len(one) > 3 and [path.read_bytes() for path in one] == [path.read_bytes() for path in four]
+
+
+def test_a_merge_that_fails_in_a_thread_fails(base: Path, tmp_path: Path) -> None:
+    adapter = make_adapter(base, tmp_path / "adapter")
+    shard = max(base.glob("*.safetensors"), key=lambda path: path.stat().st_size)
+    shard.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(AssertionError, match="ends within"):
+        merge_shards(base, [adapter], tmp_path / "merged", SUM, None)
+
+
 def test_the_folder_keeps_the_shards_and_loads(base: Path, tmp_path: Path) -> None:
     merge_shards(base, [make_adapter(base, tmp_path / "adapter")], tmp_path / "merged", SUM, None)
     shards = sorted(path.name for path in base.glob("*.safetensors"))
