@@ -28,7 +28,7 @@ class Cost(Record):
 
 
 def cost(prices: Prices, prompt_tokens: float, completion_tokens: float, capacity_calls_per_s: float) -> Cost:
-    api_per_call = (prompt_tokens * prices.api_per_million_in + completion_tokens * prices.api_per_million_out) / 1e6
+    api_per_call = api_cost_per_call(prices, prompt_tokens, completion_tokens)
     break_even = prices.gpu_per_hour / 3600 / api_per_call
     return Cost(
         api_per_1000=1000 * api_per_call,
@@ -37,6 +37,10 @@ def cost(prices: Prices, prompt_tokens: float, completion_tokens: float, capacit
         break_even_calls_per_s=break_even,
         is_ever_cheaper=break_even <= capacity_calls_per_s,
     )
+
+
+def api_cost_per_call(prices: Prices, prompt_tokens: float, completion_tokens: float) -> float:
+    return (prompt_tokens * prices.api_per_million_in + completion_tokens * prices.api_per_million_out) / 1e6
 
 
 def own_cost_per_call(prices: Prices, calls_per_s: float) -> float:
