@@ -53,6 +53,7 @@ class Curve(NamedTuple):
 
     own: str
     """Points of a polyline."""
+    own_end_y: float
     api_y: float
     break_even_x: float | None
     most_calls_per_s: float
@@ -70,6 +71,7 @@ def break_even_curve(prices: Prices, found: Cost) -> Curve:
     points = [(CURVE_WIDTH * rate / most, y(1000 * own_cost_per_call(prices, rate))) for rate in rates]
     return Curve(
         own=" ".join(f"{x_:.1f},{y_}" for x_, y_ in points),
+        own_end_y=points[-1][1],
         api_y=y(found.api_per_1000),
         break_even_x=round(CURVE_WIDTH * found.break_even_calls_per_s / most, 1) if found.is_ever_cheaper else None,
         most_calls_per_s=most,

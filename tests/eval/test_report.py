@@ -1,4 +1,4 @@
-"""The report in a real browser at two widths, and what is written beside it for CI and for readers."""
+"""The report in a real browser, and what is written beside it for CI and for readers."""
 
 import json
 import shutil
@@ -70,7 +70,7 @@ def page(folder: Path) -> Element:
     """As a browser shows it: the tree after it was laid out."""
     browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if not browser:
-        pytest.skip("no browser is installed")
+        pytest.skip("no browser is installed: apt-get install chromium")
     report = folder / "report.html"
     # What a model wrote may be markup; even if it slipped through, nothing of it may run or load.
     attack = "<script>document.body.innerHTML = ''</script><img src=x onerror=\"document.body.innerHTML = ''\"></main>"
