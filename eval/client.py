@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data.chat_completion import Usage, read_completion
+from data.user_error import UserError
 from eval.answer_log import AnswerLog, answer_key, weights_sha256
 from eval.endpoint import Endpoint
 from eval.item import Item
@@ -66,12 +67,18 @@ class _Asking(Generic[Found]):
 
     async def run(self, api_key: str) -> list[Found]:
         settings = self._settings
-        async with (
-            connect(self._endpoint.base_url, api_key, settings.timeout_s, settings.max_retries) as connection,
-            asyncio.TaskGroup() as workers,
-        ):
-            for _ in range(settings.concurrency):
-                workers.create_task(self._work(connection))
+        try:
+            async with (
+                connect(self._endpoint.base_url, api_key, settings.timeout_s, settings.max_retries) as connection,
+                asyncio.TaskGroup() as workers,
+            ):
+                for _ in range(settings.concurrency):
+                    workers.create_task(self._work(connection))
+        except ExceptionGroup as group:
+            # All workers meet the same full disk; the user is told once.
+            if told := group.subgroup(UserError):
+                raise told.exceptions[0] from group
+            raise
         self._on_progress(len(self._found))
         return [self._found[index] for index in range(len(self._found))]
 
