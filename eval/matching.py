@@ -1,6 +1,8 @@
 """Scores one item: which metrics apply to it, which it meets, and in one word what went wrong."""
 
+import json
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from jsonschema import Draft202012Validator
@@ -14,6 +16,7 @@ from eval.expected import ExpectedCall
 from eval.functional import functional_match
 from eval.item import Item
 from eval.json_values import perfect_matching
+from eval.quick_check import Check, quick_check
 from eval.reply import NotRun, Reading, Reply, read_calls
 from eval.settings import Comparison, Metric, Record
 
@@ -195,10 +198,23 @@ def _schema_fault(item: Item, call: Call) -> str:
     """Why the call breaks the schema of its tool; "" if it does not."""
     if call.name not in item.tools:
         return f"no tool {call.name!r} was offered"
-    # An empty registry: a $ref to the network is never followed.
-    validator = Draft202012Validator(item.tools[call.name].get("parameters") or {}, registry=Registry())
+    judge = _judge(json.dumps(item.tools[call.name].get("parameters") or {}))
+    if judge.quick and judge.quick(call.arguments):
+        return ""
     try:
-        error = next(validator.iter_errors(call.arguments), None)
+        error = next(judge.validator.iter_errors(call.arguments), None)
     except (Unresolvable, re.error) as unusable:
         return f"the schema of {call.name!r} cannot be used: {unusable}"  # fail closed
     return f"{call.name}: {error.message[:200]}" if error else ""
+
+
+class _Judge(NamedTuple):
+    validator: Draft202012Validator
+    quick: Check | None
+
+
+@lru_cache(maxsize=4096)  # items share their tools
+def _judge(schema: str) -> _Judge:
+    parameters = json.loads(schema)
+    # An empty registry: a $ref to the network is never followed.
+    return _Judge(Draft202012Validator(parameters, registry=Registry()), quick_check(parameters))

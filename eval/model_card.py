@@ -6,6 +6,7 @@ from data.whole_file import write_whole
 from eval.evaluation import Evaluation, ModelRun
 from eval.intervals import interval, percent
 from eval.rates import Rate
+from eval.reliability import PassHatK
 from eval.scores import scored_metrics
 from eval.verdict import Verdict
 
@@ -47,8 +48,15 @@ def _figures(evaluation: Evaluation) -> str:
     head = [f"| metric | {' | '.join(run.endpoint.model for run in runs)} |", "|---" * (len(runs) + 1) + "|"]
     names = scored_metrics(*(run.scores for run in runs))
     lines = [f"| {name} | {' | '.join(_rate(run.scores.metrics[name]) for run in runs)} |" for name in names]
+    for k in range(1, 1 + max(len(run.scores.pass_hat_k) for run in runs)):
+        found = [[_pass(one) for one in run.scores.pass_hat_k if one.k == k] for run in runs]
+        lines.append(f"| pass^{k} | {' | '.join(cells[0] if cells else 'not run' for cells in found)} |")
     latencies = (f"{run.scores.latency_p95_ms:,.0f} ms" if run.scores.latency_p95_ms else "" for run in runs)
     return "\n".join([*head, *lines, f"| latency p95 | {' | '.join(latencies)} |"])
+
+
+def _pass(one: PassHatK) -> str:
+    return f"{percent(one.rate)} of {one.n} items ({interval(one.low, one.high)})"
 
 
 def _rate(rate: Rate) -> str:

@@ -40,7 +40,7 @@ def rate_of(outcomes: Iterable[Outcome]) -> Rate:
         rows[outcome.row].append(outcome.is_met)
     shares = [Share(sum(row), len(row)) for row in rows.values()]
     interval, design_effect = clustered_wilson(shares, num_items=len({outcome.item for outcome in met}))
-    k = sum(share.k for share in shares)
+    k = sum(outcome.is_met for outcome in met)
     return Rate(
         k=k,
         n=len(met),

@@ -66,7 +66,8 @@ def parse_arguments(text: str) -> JsonObject:
     if not isinstance(arguments, dict):
         raise ValueError(f"a JSON {type(arguments).__name__}, not an object")
     # Half a surrogate pair passes json.loads and then breaks whatever writes it; the error is a ValueError.
-    json.dumps(arguments, ensure_ascii=False).encode()
+    if "\\u" in text or not text.isascii():
+        json.dumps(arguments, ensure_ascii=False).encode()
     return arguments
 
 

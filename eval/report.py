@@ -1,18 +1,21 @@
 """One self-contained HTML page of an evaluation: no network, no script, made to be forwarded and printed."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from data.html_page import page_template
 from data.whole_file import write_whole
 from eval.breakdown import argument_rates, confusion
-from eval.cost import CURVE_HEIGHT, CURVE_WIDTH, break_even_curve
+from eval.cost import CURVE_HEIGHT, CURVE_WIDTH, Prices, api_cost_per_call, break_even_curve
 from eval.evaluation import Evaluation, ModelRun
 from eval.history import read_history
 from eval.intervals import interval, percent
 from eval.latency_file import read_latency
+from eval.layers.waterfall_file import read_waterfall
+from eval.means import means
 from eval.rates import NO_DATA
+from eval.reliability import PassHatK
+from eval.reply import Reply
 from eval.scores import scored_metrics
 from eval.settings import Metric
 from eval.side_by_side import side_by_side
@@ -35,6 +38,11 @@ MEANING: dict[Metric, str] = {
     "should_not_call": "answered in words where no tool was needed",
     "answer": "answered in words after the tools had done their part",
 }
+WAYS_MEANING = {
+    "streamed": "streamed",
+    "required": "tool_choice required, where a call is expected",
+    "strict": "strict schemas",
+}
 _HEADLINES: tuple[Metric, ...] = ("exact", "valid_json", "should_not_call")
 
 
@@ -48,7 +56,13 @@ def render_report(evaluation: Evaluation, verdict: Verdict, beside: Path) -> str
     """Every text is escaped: what a model wrote may be HTML."""
     template = page_template(
         Path(__file__).with_name("report.html.jinja"),
-        {"percent": _percent, "interval": interval, "milliseconds": _milliseconds, "points": _points},
+        {
+            "percent": _percent,
+            "interval": interval,
+            "milliseconds": _milliseconds,
+            "points": _points,
+            "api_cost": _api_cost,
+        },
     )
     return template.render(_view(evaluation, verdict) | _found_beside(beside))
 
@@ -76,10 +90,13 @@ def _view(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:
         "fixed": fixed[:MAX_FIXED],
         "num_fixed": len(fixed),
         "no_data": NO_DATA,
-        "sentence": _sentence(evaluation, verdict),
+        # A line must not end between a number and its sign.
+        "sentence": _sentence(evaluation, verdict).replace(" %", "\N{NO-BREAK SPACE}%"),
         "confusion": confusion(candidate.results),
         "arguments": argument_rates(candidate.results),
         "since": evaluation.since,
+        "run_means": [means(run.results)._asdict() for run in evaluation.runs],
+        "pass_hat_k": _reliability(evaluation),
     }
 
 
@@ -92,9 +109,16 @@ def _found_beside(path: Path) -> dict[str, Any]:
         "curve": break_even_curve(found.prices, found.cost) if found and found.prices and found.cost else None,
         "curve_width": CURVE_WIDTH,
         "curve_height": CURVE_HEIGHT,
-        "waterfall": json.loads(waterfall.read_text()) if waterfall.is_file() else None,
+        "waterfall": read_waterfall(waterfall) if waterfall.is_file() else None,
+        "ways_meaning": WAYS_MEANING,
         "history": read_history(path)[-MAX_HISTORY:],
     }
+
+
+def _reliability(evaluation: Evaluation) -> list[tuple[int, list[PassHatK | None]]]:
+    """k, and pass^k of each run."""
+    found = [{one.k: one for one in run.scores.pass_hat_k} for run in evaluation.runs]
+    return [(k, [of_run.get(k) for of_run in found]) for k in sorted({k for of_run in found for k in of_run})]
 
 
 def _sentence(evaluation: Evaluation, verdict: Verdict) -> str:
@@ -138,5 +162,15 @@ def _points(share: float) -> str:
     return f"{100 * share:+.1f}"
 
 
+def _api_cost(run: ModelRun, prices: Prices) -> str:
+    num_answered = sum(isinstance(result.answer, Reply) for result in run.results)
+    if not num_answered or not run.scores.prompt_tokens:
+        return "not told"
+    tokens = run.scores.prompt_tokens / num_answered, run.scores.completion_tokens / num_answered
+    return f"{1000 * api_cost_per_call(prices, *tokens):.3f}"
+
+
 def _milliseconds(value: float | None) -> str:
-    return "not run" if value is None else f"{value:,.0f} ms"
+    if value is None:
+        return "not run"
+    return f"{value:,.0f} ms" if value < 10_000 else f"{value / 1000:,.1f} s"

@@ -20,7 +20,7 @@ from data.endpoint_options import add_endpoint_options, command_without_key
 from data.settings import load_settings
 from data.user_error import UserError, run_program
 from eval.answer_log import AnswerLog, log_path, open_answer_log
-from eval.client import ask_all
+from eval.client import ask_each
 from eval.endpoint import Endpoint, check_endpoint
 from eval.evaluation import (
     Evaluation,
@@ -120,9 +120,10 @@ def _suite_paths(args: argparse.Namespace, settings: EvalSection) -> list[Path]:
 
 
 def _score(endpoint: Endpoint, suite: Suite, api_key: str, settings: EvalSection, log: AnswerLog) -> ModelRun:
-    answers = ask_all(endpoint, suite.items, api_key, settings, log)
-    pairs = zip(suite.items, answers, strict=True)
-    results = [result(item, answer, settings.fuzzy_threshold) for item, answer in pairs]
+    threshold = settings.fuzzy_threshold
+    results = ask_each(
+        endpoint, suite.items, api_key, settings, log, lambda item, answer: result(item, answer, threshold)
+    )
     load = Load.of(settings)
     return ModelRun(endpoint=endpoint, load=load, scores=aggregate(results), results=results)
 

@@ -1,6 +1,6 @@
 """From results to rates: every rate with its n and its 95 % interval, and no rate at all without data."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 
 from eval.expected import ExpectedCall
@@ -9,7 +9,7 @@ from eval.intervals import percentile
 from eval.item import KINDS, Item, Kind
 from eval.matching import Failure, Score, Verdict, score
 from eval.rates import Outcome, Rate, rate_of
-from eval.reliability import PassHatK, pass_hat_k
+from eval.reliability import PassHatK, Tries, pass_hat_k
 from eval.reply import NotRun, Reply
 from eval.settings import METRICS, Metric, Record
 
@@ -106,12 +106,12 @@ def _rate(outcomes: Iterable[tuple[Result, bool]]) -> Rate:
     return rate_of(Outcome(result.row_id, result.item_id, is_met) for result, is_met in outcomes)
 
 
-def _tries(results: list[Result]) -> list[list[bool]]:
+def _tries(results: list[Result]) -> list[Tries]:
     """The outcomes of each item's samples that were answered."""
-    tries: dict[str, list[bool]] = defaultdict(list)
+    tries: dict[str, Tries] = {}
     for result in results:
         if result.score.verdict != "not_run":
-            tries[result.item_id].append(_is_right(result))
+            tries.setdefault(result.item_id, Tries(result.row_id, [])).outcomes.append(_is_right(result))
     return list(tries.values())
 
 

@@ -66,7 +66,8 @@ class EvalSection(Section):
 
     def with_options(self, options: RequestOptions) -> Self:
         """The same, with what a suite sets for its own items."""
-        return self.model_copy(update=options.model_dump(exclude_none=True))
+        own = options.model_dump(exclude_none=True)
+        return self.model_copy(update=own) if own else self
 
 
 # A bound of 1 can never be cleared by an interval, so it would read as "need more data" for ever.

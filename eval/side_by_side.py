@@ -1,6 +1,8 @@
-"""Expected and given, laid out for a reader: call beside call, with the arguments that differ marked."""
+"""Expected and given, laid out for a reader: call beside call, with what differs in each argument marked."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from rapidfuzz.distance import Indel
 
 from data.conversation import Call
 from data.row import JsonObject
@@ -9,11 +11,19 @@ from eval.matching import Failure, pair_calls
 from eval.reply import Reply, parse_arguments
 from eval.scores import Result
 
+_MARK_LETTERS_FROM = 0.5
+"""Less alike, and the marks are confetti."""
+
+
+class Part(NamedTuple):
+    text: str
+    is_different: bool
+
 
 class Argument(NamedTuple):
     key: str
-    text: str
-    is_different: bool
+    parts: list[Part]
+    """The value as JSON; of a text that is mostly alike only the letters that differ are marked."""
 
 
 class CallView(NamedTuple):
@@ -60,8 +70,20 @@ def _object(arguments: str) -> JsonObject:
 
 def _view(call: Call, other: Call | None) -> CallView:
     other_arguments = other.arguments if other else {}
-    arguments = [
-        Argument(key, canonical_text(value), key not in other_arguments or not same_json(value, other_arguments[key]))
-        for key, value in call.arguments.items()
-    ]
+    arguments = []
+    for key, value in call.arguments.items():
+        is_same = key in other_arguments and same_json(value, other_arguments[key])
+        parts = [Part(canonical_text(value), False)] if is_same else _parts(value, other_arguments.get(key))
+        arguments.append(Argument(key, parts))
     return CallView(call.name, other is None or other.name != call.name, arguments)
+
+
+def _parts(value: Any, other: Any) -> list[Part]:
+    text, other_text = canonical_text(value), canonical_text(other)
+    is_alike = isinstance(value, str) and isinstance(other, str)
+    if not is_alike or Indel.normalized_similarity(text, other_text) < _MARK_LETTERS_FROM:
+        return [Part(text, True)]
+    opcodes = Indel.opcodes(text, other_text)
+    parts = [Part(text[op.src_start : op.src_end], op.tag != "equal") for op in opcodes if op.src_end > op.src_start]
+    # What the other side has and this one lacks leaves nothing to mark here.
+    return parts if any(part.is_different for part in parts) else [Part(text, True)]

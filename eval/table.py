@@ -4,6 +4,7 @@ from rich.table import Table
 
 from eval.evaluation import Evaluation, ModelRun
 from eval.intervals import interval, percent
+from eval.means import Mean, means
 from eval.rates import Rate
 from eval.scores import scored_metrics
 
@@ -19,8 +20,9 @@ def score_table(evaluation: Evaluation) -> Table:
     table.add_section()
     for k in range(1, 1 + max(len(run.scores.pass_hat_k) for run in runs)):
         table.add_row(f"pass^{k}", *(_pass_text(run, k) for run in runs))
-    for label in ("latency p50 / p95", "tokens in / out", "not run", "unreadable"):
-        table.add_row(label, *(_facts(run)[label] for run in runs))
+    facts = [_facts(run) for run in runs]
+    for label in facts[0]:
+        table.add_row(label, *(of_run[label] for of_run in facts))
     return table
 
 
@@ -32,15 +34,24 @@ def _rate_text(rate: Rate) -> str:
 
 def _pass_text(run: ModelRun, k: int) -> str:
     found = [one for one in run.scores.pass_hat_k if one.k == k]
-    return f"{percent(found[0].rate)} of {found[0].n} items" if found else "not run"
+    if not found:
+        return "not run"
+    one = found[0]
+    return f"{percent(one.rate)} of {one.n} items  [{interval(one.low, one.high)}]"
 
 
 def _facts(run: ModelRun) -> dict[str, str]:
-    scores = run.scores
+    scores, mean = run.scores, means(run.results)
     p50, p95 = scores.latency_p50_ms, scores.latency_p95_ms
     return {
         "latency p50 / p95": "not run" if p50 is None or p95 is None else f"{p50:.0f} / {p95:.0f} ms",
+        "latency mean, ms": mean_text(mean.latency_ms),
         "tokens in / out": f"{scores.prompt_tokens} / {scores.completion_tokens}",
+        "tokens out a turn": mean_text(mean.completion_tokens),
         "not run": str(scores.states.get("not_run", 0)),
         "unreadable": str(scores.states.get("unreadable", 0)),
     }
+
+
+def mean_text(found: Mean | None) -> str:
+    return "not run" if found is None else f"{found.value:,.1f}  [{found.low:,.1f} to {found.high:,.1f}]"

@@ -1,11 +1,14 @@
 """waterfall.json and its table: what is left after each layer, and each way of asking beside the plain one."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 from rich.table import Table
 
+from data.user_error import UserError
 from eval.endpoint import Endpoint
 from eval.intervals import interval, percent
 from eval.item import Kind
@@ -58,6 +61,14 @@ class WaterfallFile(Record):
     steps: list[Step]
     ways: list[PairedWay]
     items: list[ItemFate]
+
+
+def read_waterfall(path: Path) -> WaterfallFile:
+    """Raises UserError for a file that eval.waterfall did not write."""
+    try:
+        return WaterfallFile.model_validate(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise UserError(f"not a waterfall.json: {error}", where=str(path), fix="run eval.waterfall again") from error
 
 
 def steps(fates: list[ItemFate]) -> list[Step]:

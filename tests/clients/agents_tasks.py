@@ -1,9 +1,10 @@
 """The task agent of the OpenAI Agents SDK: held-out tasks, executed for real, with faults injected into its tools.
 
-    python -m tests.clients.agents_tasks BASE_URL MODEL ROWS LIMIT FAULT_RATE SEED raised|returned [KIND]
+    python -m tests.clients.agents_tasks BASE_URL MODEL ROWS LIMIT FAULT_RATE SEED raised|returned [KIND|any [one]]
 
 `raised`: a tool that fails raises, and the model reads what the SDK's default_tool_error_function makes of it.
-`returned`: it gives the service's error object. KIND fixes the kind of fault. Prints a verdict a row, as JSON lines.
+`returned`: it gives the service's error object. KIND fixes the kind of fault. `one`: the agent asks for no parallel
+calls. Prints a verdict a row, as JSON lines.
 """
 
 import asyncio
@@ -31,9 +32,10 @@ from tests.clients.tasks import MAX_TURNS, Job, Task, ToolError, tell
 
 JOB = Job()
 FAULT_RATE, SEED, ERRORS = float(sys.argv[5]), int(sys.argv[6]), sys.argv[7]
-KINDS: tuple[FaultKind, ...] = (sys.argv[8],) if len(sys.argv) > 8 else get_args(FaultKind)
+KINDS: tuple[FaultKind, ...] = get_args(FaultKind) if sys.argv[8:9] in ([], ["any"]) else (sys.argv[8],)
 MODEL = OpenAIChatCompletionsModel(JOB.model, AsyncOpenAI(base_url=JOB.base_url, api_key="none", timeout=300))
-SETTINGS = ModelSettings(temperature=0, max_tokens=256)
+PARALLEL = False if sys.argv[9:10] == ["one"] else None
+SETTINGS = ModelSettings(temperature=0, max_tokens=256, parallel_tool_calls=PARALLEL)
 
 
 def tools(task: Task) -> list[Tool]:

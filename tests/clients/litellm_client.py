@@ -9,7 +9,7 @@ from typing import Any
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else the import fetches a price list
 import litellm  # reads the setting when imported
 
-from tests.clients.tasks import Job, Task, converse, feature, first_request, tally, tell
+from tests.clients.tasks import Job, Task, converse, feature, first_request, strict_tools, tally, tell
 
 JOB = Job()
 litellm.suppress_debug_info = True
@@ -37,12 +37,14 @@ async def main() -> None:
     named = {"type": "function", "function": {"name": "create_task"}}
     await feature("tool_choice required", chosen("required"))
     await feature("tool_choice named", chosen(named))
-    for name, stream in (("own schema", False), ("own schema, streamed", True)):
+    for name, strict in (("own schema", False), ("own schema, strict", True)):
+        for suffix, stream in (("", False), (", streamed", True)):
 
-        async def play(task: Task, stream: bool = stream) -> str:
-            return await converse(task, lambda messages: ask(messages, task.environment.tools, stream=stream))
+            async def play(task: Task, strict: bool = strict, stream: bool = stream) -> str:
+                tools = strict_tools(task) if strict else task.environment.tools
+                return await converse(task, lambda messages: ask(messages, tools, stream=stream))
 
-        await tally(name, JOB.rows, play)
+            await tally(name + suffix, JOB.rows, play)
 
 
 asyncio.run(main())

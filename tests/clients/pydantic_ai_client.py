@@ -93,6 +93,7 @@ async def main() -> None:
     await tally("own schema, streamed", JOB.rows, lambda task: streamed(task, own_schema_tools(task)))
     await tally("functions", JOB.rows, lambda task: at_once(task, function_tools(task)))
     await tally("functions, strict", JOB.rows, lambda task: at_once(task, function_tools(task, strict=True)))
+    await tally("functions, strict, streamed", JOB.rows, lambda t: streamed(t, function_tools(t, strict=True)))
 
 
 asyncio.run(main())

@@ -86,6 +86,27 @@ def task_functions(task: Task) -> list[Callable[..., str]]:
     return [create_task, update_task, complete_task, list_tasks]
 
 
+def strict_tools(task: Task) -> list[JsonObject]:
+    """The task API's schemas as strict mode wants them: every property required, a null where nothing is meant."""
+
+    def nullable(schema: JsonObject) -> JsonObject:
+        choices = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+        return schema | {"type": [schema["type"], "null"]} | choices
+
+    tools = []
+    for offered in task.environment.tools:
+        function = offered["function"]
+        properties, required = function["parameters"]["properties"], function["parameters"].get("required", [])
+        parameters = {
+            "type": "object",
+            "properties": {key: one if key in required else nullable(one) for key, one in properties.items()},
+            "required": list(properties),
+            "additionalProperties": False,
+        }
+        tools.append({"type": "function", "function": function | {"parameters": parameters, "strict": True}})
+    return tools
+
+
 class ChatMessage(Protocol):
     """What a chat completion's message has in common in the libraries that hand it out as it came."""
 

@@ -6,18 +6,22 @@ import sys
 import threading
 import time
 from collections import Counter
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import Response
 
+from data.journal import Journal
 from data.row import JsonObject
 from data.user_error import UserError
-from eval.answer_log import answer_key, log_path, open_answer_log, weights_sha256
+from eval.answer_log import AnswerLog, answer_key, log_path, open_answer_log, weights_sha256
+from eval.client import ask_all
 from eval.endpoint import Endpoint
 from eval.item import Item
 from eval.reply import Reply
+from eval.settings import EvalSection
 from eval.suite import Suite
 from tests.eval.planted_server import PLANTED, planted_server, right
 from tests.eval.rows import calls_message, row, suite_of, user
@@ -148,3 +152,12 @@ def test_a_log_that_is_none_or_in_use_is_a_user_error(tmp_path: Path, suite: Sui
     refused = score(tmp_path, suite, "right")
     assert refused.returncode == 2 and refused.stderr.count("\n") == 1
     assert "eval.answers.jsonl:1: is no answer of a run" in refused.stderr
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path, suite: Suite) -> None:
+    path = tmp_path / "eval.answers.jsonl"
+    path.touch()
+    with FileIO("/dev/full", "a") as full, planted_server(suite.items) as url:
+        log = AnswerLog(Journal(path, full))
+        with pytest.raises(UserError, match="cannot be written: No space left on device"):
+            ask_all(Endpoint(base_url=url, model="right"), suite.items, "none", EvalSection(), log)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from eval.evaluation import read_evaluation
 from eval.suite import Suite
 from tests.eval.planted_server import planted_server
 from tests.eval.rows import CREATE, SMALL_TALK, suite_of
@@ -121,7 +122,7 @@ def test_the_report_holds_numbers_and_failures_and_no_markup_of_the_rows(tmp_pat
     page = (tmp_path / "report.html").read_text()
     assert "FAIL" in page and "0 of 8" in page and short.sha256 in page
     assert "Add &lt;b&gt;milk&lt;/b&gt;" in page and "<b>milk" not in page
-    assert '<code class="diff">&#34;Something else&#34;</code>' in page
+    assert '<code><span class="diff">&#34;Something else&#34;</span></code>' in page
     assert "http://www" not in page and "https://" not in page and "<script" not in page
 
 
@@ -155,6 +156,11 @@ def test_the_gate_refuses_a_file_that_is_missing_foreign_or_touched(tmp_path: Pa
     assert "not an eval.json" in program("eval.gate", path).stderr
     score(tmp_path, short, "wrong_value", "--baseline", "right")
     written = json.loads(path.read_text())
+    exact = written["candidate"]["scores"]["metrics"]["exact"]
+    path.write_text(json.dumps(written).replace(f'"high": {exact["high"]}', '"high": 0.5'))
+    assert read_evaluation(path).candidate.scores.metrics["exact"].high == exact["high"], (
+        "computed anew, by today's rule"
+    )
     written["candidate"]["scores"]["metrics"]["exact"] = written["baseline"]["scores"]["metrics"]["exact"]
     path.write_text(json.dumps(written))
     touched = program("eval.gate", path)

@@ -1,4 +1,4 @@
-"""The report in a real browser at two widths, and what is written beside it for CI and for readers."""
+"""The report in a real browser, and what is written beside it for CI and for readers."""
 
 import json
 import shutil
@@ -8,7 +8,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from eval.expected import ExpectedCall
 from eval.latency_file import read_latency
+from eval.matching import Score
+from eval.reply import RawCall, Reply
+from eval.scores import Result
+from eval.side_by_side import side_by_side
 from eval.suite import Suite
 from tests.data.test_check_page import Element, Tree
 from tests.data.test_check_page_browser import BROWSERS
@@ -30,7 +35,18 @@ LATENCY = {
     },
 }  # fmt: skip
 WHOLE = {"k": 26, "n": 26, "rate": 1.0, "low": 0.87, "high": 1.0}
-WATERFALL = {"steps": [{"layer": "parser", "lost": {"leaked_call": 2}, "left": WHOLE}]}
+WATERFALL = {
+    "created": "", "command": "", "endpoint": LATENCY["endpoint"], "against": [], "settings": {},
+    "tells_model_text": True, "items": [],
+    "steps": [{"layer": "parser", "lost": {"leaked_call": 2}, "left": WHOLE}],
+    "ways": [
+        {
+            "name": name, "rate": WHOLE, "both": 22, "only_auto": 1, "only_this": 3, "neither": 0, "not_run": 0,
+            "p_value": 0.625,
+        }
+        for name in ("strict", "quantised")
+    ],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +70,7 @@ def page(folder: Path) -> Element:
     """As a browser shows it: the tree after it was laid out."""
     browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if not browser:
-        pytest.skip("no browser is installed")
+        pytest.skip("no browser is installed: apt-get install chromium")
     report = folder / "report.html"
     # What a model wrote may be markup; even if it slipped through, nothing of it may run or load.
     attack = "<script>document.body.innerHTML = ''</script><img src=x onerror=\"document.body.innerHTML = ''\"></main>"
@@ -77,6 +93,9 @@ def test_tools_arguments_waterfall_load_and_history_are_shown(page: Element) -> 
     assert {"since", "waterfall", "latency", "history"} <= sections.keys()
     assert "0 gained, 12 lost" in sections["since"] and "list_tasks instead of create_task" in sections["since"]
     assert "leaked call 2" in sections["waterfall"]
+    ways = next(table for table in page.find("table") if table.attributes.get("id") == "ways")
+    shown = [" ".join(cell.text.strip() for cell in way.find("td")) for way in ways.find("tr")[1:]]
+    assert [" ".join(text.split()) for text in shown] == ["100.0 % 26 of 26 · 87.0 to 100.0 % 1 3 0 0.62"] * 2
     assert "From 0.77 calls a second on, all day, the machine is cheaper" in sections["latency"]
     assert "right" in sections["history"] and "wrong_tool" in sections["history"]
     matrix = next(table for table in page.find("table") if table.attributes.get("id") == "confusion")
@@ -115,9 +134,24 @@ def test_the_gate_writes_junit_and_a_model_card(folder: Path) -> None:
     assert "| exact | 0.0 % of 12 (0.0 to 24.3) | 0.0 % of 12 (0.0 to 24.3) | 100.0 % of 12 (" in card
 
 
-def test_a_latency_file_of_somebody_else_is_a_users_fault(folder: Path, tmp_path: Path) -> None:
+def test_a_file_beside_it_that_is_somebody_elses_is_a_users_fault(folder: Path, tmp_path: Path) -> None:
     assert read_latency(folder / "latency.json").loads[0].title == "8 at a time"
     shutil.copy(folder / "eval.json", tmp_path)
-    (tmp_path / "latency.json").write_text("{}")
-    refused = program("eval.gate", tmp_path / "eval.json", "--report", tmp_path / "report.html")
-    assert refused.returncode == 2 and "not a latency.json" in refused.stderr
+    for name in ("latency.json", "waterfall.json"):
+        (tmp_path / name).write_text("{}")
+        refused = program("eval.gate", tmp_path / "eval.json", "--report", tmp_path / "report.html")
+        assert refused.returncode == 2 and f"not a {name}" in refused.stderr
+        (tmp_path / name).unlink()
+
+
+def test_the_letters_that_differ_are_marked_and_not_the_whole_text() -> None:
+    item = ExpectedCall(name="create_task", arguments={"title": "Buy milk", "size": 2})
+    given = RawCall(name="create_task", arguments='{"title": "Buy silk", "size": "2"}')
+    wrong = Result(
+        id="a:1#2", kind="call", request="", expected_calls=[item], expected_text="",
+        answer=Reply(content="", calls=[given], finish_reason="stop", latency_s=1), score=Score(verdict="wrong"),
+    )  # fmt: skip
+    shown = side_by_side(wrong)
+    title, size = shown.given[0].arguments
+    assert title.parts == [('"Buy ', False), ("s", True), ('ilk"', False)] and size.parts == [('"2"', True)]
+    assert shown.expected[0].arguments[0].parts == [('"Buy ', False), ("m", True), ('ilk"', False)]

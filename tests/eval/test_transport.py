@@ -1,6 +1,7 @@
 """What is retried, for how long, and what is not: each against a real server."""
 
 import asyncio
+import json
 import socket
 import threading
 import time
@@ -17,8 +18,9 @@ from eval.settings import EvalSection
 from eval.suite import Suite
 from eval.transport import Body, connect
 from tests.eval.planted_server import planted_server, right
-from tests.eval.rows import CREATE, suite_of
+from tests.eval.rows import CREATE, suite_of, write_rows
 from tests.eval.test_client import run
+from tests.eval.test_programs import program
 
 
 @pytest.fixture
@@ -116,3 +118,15 @@ def test_the_fixed_delay_is_the_delay() -> None:
         answer = asyncio.run(ask())
     assert 0.25 <= seconds < 0.75
     assert isinstance(answer, Body) and 0.05 <= answer.latency_s < 0.2 and b"create_task" in answer.content
+
+
+def test_the_cost_of_asking_is_told_with_the_memory_of_each_round(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", CREATE)
+    options = ("--items", "60", "--delay-ms", "5", "--rounds", "2", "--concurrency")
+    told = program("eval.overhead", rows, *options, "6")
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert found["ideal_s"] == 0.05 and len(found["memory_mib"]) == 3
+    assert all(ratio > 1 for ratio in found["scored_to_ideal"]) and found["bare_client_s"] >= 0.05
+    refused = program("eval.overhead", rows, *options, "2000")
+    assert refused.returncode == 2 and "at most 900" in refused.stderr
