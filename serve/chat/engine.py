@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import time
 from pathlib import Path
 
 import aiohttp
@@ -16,6 +17,10 @@ MARK = "CALLTUNE_ENGINE_OF"
 """In the environment of every vLLM: the process that started it."""
 
 
+class EngineRefusesError(Exception):
+    """It answers, and says no."""
+
+
 class Engine:
     """A running vLLM. `base_url` and `headers` are what a request to it needs."""
 
@@ -24,7 +29,8 @@ class Engine:
         self.headers = {"Authorization": f"Bearer {api_key}"}
         self.num_open = 0
         """Requests that it is answering."""
-        self.last_used = 0.0
+        self.last_used = self.started_at = time.monotonic()
+        self.devices: str | None = None
         self._adapters: set[str] = set()
         self._loading = asyncio.Lock()
 
@@ -33,7 +39,7 @@ class Engine:
         return self.process is None or self.process.is_running
 
     async def load(self, http: aiohttp.ClientSession, name: str, adapter: str) -> None:
-        """Make the adapter known under the model's name. Raises OSError when vLLM refuses it."""
+        """Make the adapter known under the model's name. Raises EngineRefusesError, and aiohttp.ClientError."""
         async with self._loading:
             if name in self._adapters:
                 return
@@ -42,8 +48,12 @@ class Engine:
                 text = await answer.text()
                 # Another API process may have loaded it into an engine that both use.
                 if answer.status != 200 and "already" not in text:
-                    raise OSError(f"vLLM does not load the adapter of {name}: {text[:300]}")
+                    raise EngineRefusesError(f"vLLM does not load the adapter of {name}: {text[:300]}")
             self._adapters.add(name)
+
+    def forget_adapters(self) -> None:
+        """A server that was away may have been started anew, and know none."""
+        self._adapters.clear()
 
     async def unload(self, http: aiohttp.ClientSession, name: str) -> None:
         async with self._loading:
@@ -72,7 +82,9 @@ def start_engine(
         startup_timeout_s=section.startup_timeout_s,
     )  # fmt: skip
     process.__enter__()
-    return Engine(f"{plan.url}/v1", key, process)
+    engine = Engine(f"{plan.url}/v1", key, process)
+    engine.devices = devices
+    return engine
 
 
 def end_orphans() -> int:

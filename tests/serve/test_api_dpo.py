@@ -10,7 +10,7 @@ from openai import OpenAI
 
 from data.settings import load_settings
 from recipes.recipe import Recipe
-from serve.jobs.training import RECIPE_RUN
+from serve.jobs.local_runner import RECIPE_RUN
 from tests.serve.api_server import BASE, ApiServer, api_server, ended, rows_file, running_worker, write_settings
 from tests.serve.test_api_golden_rules import RULES, preference
 
