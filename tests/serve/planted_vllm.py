@@ -4,8 +4,8 @@
 
 The last user message says what comes: "call" a tool call, "fail" HTTP 400 as vLLM words it, "break" a connection that
 ends in the middle, "half" one that ends in the middle of an event, "cut" a stream that ends without its last event,
-"fault" HTTP 500, "slow" a stream that waits a second before its end, "tokens N" a stream of N
-tokens; else text. Adapters (ft:...) have to be loaded.
+"fault" HTTP 500, "eat" memory until there is none, "slow" a stream that waits a second before its end, "tokens N" a
+stream of N tokens; else text. Adapters (ft:...) have to be loaded.
 """
 
 import asyncio
@@ -58,6 +58,8 @@ async def chat(request: web.Request) -> web.StreamResponse:
     wish = str(body["messages"][-1].get("content"))
     if body["model"].startswith("ft:") and body["model"] not in request.app["adapters"]:
         return web.json_response({"error": {"message": "The model does not exist.", "code": 404}}, status=404)
+    if wish == "eat":
+        request.app["eaten"] = [b"x" * 2**20 for _ in range(1024)]
     if wish == "fault":
         return web.json_response({"error": {"message": "EngineCore encountered an issue.", "code": 500}}, status=500)
     if wish == "fail":

@@ -14,6 +14,7 @@ import psutil
 
 from serve.vllm_process import free_port
 from tests.conftest import ROOT
+from tests.serve.scale_out_guide import command
 
 RAY = ROOT / ".venv-ray" / "bin" / "ray"
 START_S = 120
@@ -34,12 +35,12 @@ class RayCluster:
         self.port, dashboard = free_port("127.0.0.1"), free_port("127.0.0.1")
         self.address = f"http://127.0.0.1:{dashboard}"
         self.head = self._start(
-            "--head", f"--port={self.port}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}",
-            f"--ray-client-server-port={free_port('127.0.0.1')}", f"--temp-dir={self.folder}",
-            '--resources={"head": 1}',
+            command("ray start --head", **{"0.0.0.0": "127.0.0.1"}), f"--port={self.port}",
+            f"--dashboard-port={dashboard}", f"--ray-client-server-port={free_port('127.0.0.1')}",
+            f"--temp-dir={self.folder}", '--resources={"head": 1}',
         )  # fmt: skip
         self._wait(lambda: httpx.get(f"{self.address}/api/version").status_code == 200)
-        self.nodes = [self._start(f"--address=127.0.0.1:{self.port}")]
+        self.nodes = [self._start(command("ray start --address", **{"HEAD:6379": f"127.0.0.1:{self.port}"}))]
         self._wait(lambda: len(self.living_nodes()) == 2)
 
     def living_nodes(self) -> list[dict[str, Any]]:
@@ -77,15 +78,15 @@ class RayCluster:
             process.wait(30)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start(self, *options: str) -> subprocess.Popen[bytes]:
-        command = [str(RAY), "start", *options, "--node-ip-address=127.0.0.1", "--num-cpus=1"]
-        command += ["--object-store-memory=80000000", "--disable-usage-stats", "--block"]
+    def _start(self, given: str, *options: str) -> subprocess.Popen[bytes]:
+        words = [str(RAY.parent / given.split()[0]), *given.split()[1:], *options, "--node-ip-address=127.0.0.1"]
+        words += ["--num-cpus=1", "--object-store-memory=80000000", "--disable-usage-stats", "--block"]
         # With ports of its own choice a node dies when its parts need more than 15 s to start (ray-project/ray#65983).
         for part in ("dashboard-agent-grpc", "dashboard-agent-listen", "runtime-env-agent", "metrics-export"):
-            command.append(f"--{part}-port={free_port('127.0.0.1')}")
+            words.append(f"--{part}-port={free_port('127.0.0.1')}")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")} | SETTINGS
         with (self.folder / "start.log").open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
+            return subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
 
     def _wait(self, is_ready: Any) -> None:
         deadline = time.monotonic() + START_S

@@ -27,6 +27,7 @@ from tests.serve.api_server import (
     write_settings,
 )
 from tests.serve.ray_cluster import RAY, RayCluster
+from tests.serve.scale_out_guide import settings
 
 pytestmark = pytest.mark.skipif(not RAY.is_file(), reason="Ray is not installed: make ray")
 LONG = {"n_epochs": 10, "batch_size": 1}
@@ -161,8 +162,8 @@ def write_settings_in(folder: Path, ray: dict[str, str]) -> Path:
 
 @pytest.mark.slow
 def test_a_real_training_outlives_the_node_it_runs_on(cluster: RayCluster, tmp_path: Path, smollm2: Path) -> None:
-    ray = {"address": cluster.address, "entrypoint_num_gpus": 0}
-    with api_server(write_settings(tmp_path, smollm2, runner={"ray": ray})) as server:
+    runner = settings("runner", **{"http://HEAD:8265": cluster.address})["runner"]
+    with api_server(write_settings(tmp_path, smollm2, runner=runner)) as server:
         client = server.client()
         empty_head = cluster.occupy_head()
         job_id = create(client, n_epochs=30, batch_size=1)

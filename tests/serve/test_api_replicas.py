@@ -27,6 +27,7 @@ from tests.conftest import ROOT
 from tests.serve.api_server import BASE, ApiServer, api_server, write_settings
 from tests.serve.planted_vllm import TEXT
 from tests.serve.postgres_server import PostgresServer
+from tests.serve.scale_out_guide import command, settings
 
 
 class Planted:
@@ -88,8 +89,9 @@ def wait(is_so: Callable[[], bool], timeout_s: float = 30) -> None:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     planted = [Planted(), Planted()]
-    urls = [f"{each.root}/v1" for each in planted]
-    with api_server(write_settings(tmp_path_factory.mktemp("two"), engines={BASE: urls}), "--no-worker") as server:
+    hosts = {f"http://gpu{number}:8000": each.root for number, each in enumerate(planted, start=1)}
+    given = settings("engines", **hosts, **{"HuggingFaceTB/SmolLM2-135M-Instruct": BASE})
+    with api_server(write_settings(tmp_path_factory.mktemp("two"), **given), "--no-worker") as server:
         yield Pair(server, planted)
     for each in planted:
         each.kill()
@@ -160,6 +162,9 @@ def test_a_replica_that_is_killed_is_left_out_and_comes_back(pair: Pair) -> None
     assert pair.states() == ["up", "down"]
     cause = httpx.get(f"{pair.api.base_url.removesuffix('/v1')}/health").json()["engines"][1]["cause"]
     assert "Cannot connect" in cause
+    curl = command("curl -s", **{"http://127.0.0.1:8080": pair.api.base_url.removesuffix("/v1")})
+    told = subprocess.run(curl.split(), capture_output=True, check=True).stdout
+    assert [each["state"] for each in json.loads(told)["engines"]] == ["up", "down"]
     assert "calltune_engine_up" in (text := httpx.get(f"{pair.api.base_url.removesuffix('/v1')}/metrics").text)
     assert sum(line.startswith("calltune_engine_up{") and line.endswith(" 0.0") for line in text.splitlines()) == 1
     pair.planted[1].start()
@@ -245,8 +250,8 @@ def test_adapters_are_loaded_on_every_replica_also_on_one_started_anew(pair: Pai
 def test_several_apis_on_one_postgresql_share_replicas(tmp_path: Path, postgres: PostgresServer, pair: Pair) -> None:
     """They share nothing but the database, and still send a conversation to the same replica."""
     urls = [f"{each.root}/v1" for each in pair.planted]
-    settings = write_settings(tmp_path, engines={BASE: urls}, database=postgres.new_database("shared"))
-    with api_server(settings, "--no-worker") as one, api_server(settings, "--no-worker") as two:
+    file = write_settings(tmp_path, engines={BASE: urls}, database=postgres.new_database("shared"))
+    with api_server(file, "--no-worker") as one, api_server(file, "--no-worker") as two:
         pairs = [Pair(server, pair.planted) for server in (one, two)]
         for n in range(8):
             assert len({each.who_answers(f"shared {n}", store=True) for each in pairs}) == 1
