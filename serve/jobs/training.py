@@ -21,6 +21,7 @@ from serve.jobs.left_out import left_out
 from serve.jobs.progress import Progress
 from serve.jobs.recipe_file import run_folder, wants_evaluation, weights_folder, write_recipe
 from serve.jobs.runner import Ended, Run, Runner
+from serve.jobs.start_folder import start_folder
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
 from serve.storage.tables import Job, Model
@@ -80,7 +81,7 @@ class Training:
         return True
 
     def _model_folder(self) -> Path:
-        """What the training starts from: the base, or the tuned model's merged weights."""
+        """What the training starts from: the base, or a tuned model."""
         base = ensure_base(self.settings, self.job.base_model)
         if not self.job.start_from:
             return base
@@ -88,7 +89,7 @@ class Training:
             tuned = session.scalar(select(Model).where(Model.id == self.job.start_from))
         if tuned is None:
             raise UserError(f"the model {self.job.start_from} was deleted", where="model")
-        return run_folder(self.settings, tuned.job_id) / "merged"
+        return start_folder(self.settings, tuned)
 
     def _follow(self, stopping: threading.Event) -> None:
         run = self._start()

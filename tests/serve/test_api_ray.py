@@ -61,7 +61,7 @@ def messages(client: OpenAI, job_id: str) -> list[str]:
     return [event.message for event in client.fine_tuning.jobs.list_events(job_id, limit=1000)][::-1]
 
 
-def wait(is_so: Any, timeout_s: float = 60) -> None:
+def wait(is_so: Any, timeout_s: float = 120) -> None:
     deadline = time.monotonic() + timeout_s
     while not is_so():
         assert time.monotonic() < deadline
@@ -87,10 +87,10 @@ def test_jobs_run_two_at_a_time_and_are_cancelled_running_and_waiting(
         paused = client.fine_tuning.jobs.pause(running[1])
         assert paused.status == "paused"
         wait(lambda: not is_training(running[1]))
-        wait(lambda: all(cluster.job(job_id)["status"] == "STOPPED" for job_id in jobs))
+        wait(lambda: all(cluster.job(job_id)["status"] == "STOPPED" for job_id in jobs), 120)
         (api.settings.runs / "fake.json").write_text("{}")
         client.fine_tuning.jobs.resume(running[1])
-        assert ended(client, running[1]).status == "succeeded"
+        assert ended(client, running[1], 120).status == "succeeded"
     told = messages(client, running[1])
     assert len(told) == len(set(told)) and sum(message.startswith("Step ") for message in told) == 100
     assert f"The training runs on the Ray cluster at {cluster.address}" in told
@@ -111,7 +111,7 @@ def test_a_job_whose_worker_is_killed_goes_on_and_is_found_again(
     client.fine_tuning.jobs.cancel(unwanted)  # nobody is there to see it
     assert is_training(job_id)
     with running_worker(api.settings, seconds=1.0):
-        assert ended(client, job_id).status == "succeeded"
+        assert ended(client, job_id, 120).status == "succeeded"
         wait(lambda: not is_training(unwanted))
     assert cluster.job(job_id)["start_time"] == began
     told = messages(client, job_id)
@@ -121,7 +121,9 @@ def test_a_job_whose_worker_is_killed_goes_on_and_is_found_again(
 def test_ends_that_are_no_success_have_a_cause(api: ApiServer, client: OpenAI, cluster: RayCluster) -> None:
     failing = create(client, **SHORT)
     with running_worker(api.settings, fail="ValueError: no such thing", status=1):
-        assert ended(client, failing).error.message == "The training ended with status 1: ValueError: no such thing"  # type: ignore[union-attr]
+        assert (
+            ended(client, failing, 120).error.message == "The training ended with status 1: ValueError: no such thing"
+        )  # type: ignore[union-attr]
     stopped, killed = create(client, **LONG), create(client, **LONG)
     with running_worker(api.settings, seconds=0.5):
         wait(lambda: is_training(stopped) and is_training(killed))
@@ -129,7 +131,7 @@ def test_ends_that_are_no_success_have_a_cause(api: ApiServer, client: OpenAI, c
         pids = subprocess.run(["pgrep", "-f", f"recipes.run .*{killed}"], capture_output=True, text=True, check=True)
         for pid in pids.stdout.split():
             os.kill(int(pid), signal.SIGKILL)
-        stop, kill = (ended(client, job_id).error.message for job_id in (stopped, killed))  # type: ignore[union-attr]
+        stop, kill = (ended(client, job_id, 120).error.message for job_id in (stopped, killed))  # type: ignore[union-attr]
     assert stop == "The training failed: it was stopped on the Ray cluster"
     assert kill.startswith("The training was killed (SIGKILL), perhaps for lack of memory")
 
