@@ -68,6 +68,8 @@ class ApiSettings(Section):
     engines: dict[str, str | list[str]] = {}
     """Base model -> base URL of a running vLLM that serves it, or a list of them; the others are started when they are
     first asked."""
+    engines_key_variable: str | None = None
+    """Environment variable with the key that those ask for; None: they ask for none."""
     replicas: int = Field(default=1, gt=0)
     """vLLM processes of one model that are started here, as far as max_engines has room for them."""
     upstream: UpstreamSection | None = None

@@ -3,6 +3,7 @@ ones stopped to make room; servers that run elsewhere are left out while they do
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -53,8 +54,9 @@ class Engines:
         self.settings, self.http = settings, http
         self.pools: dict[str, Pool] = {}
         self._room = asyncio.Lock()
+        key = os.environ.get(settings.engines_key_variable or "", "none")
         for base, urls in settings.engines.items():
-            named = [Replica(url, Engine(url, "none")) for url in ([urls] if isinstance(urls, str) else urls)]
+            named = [Replica(url, Engine(url, key)) for url in ([urls] if isinstance(urls, str) else urls)]
             self.pools[base] = Pool(Target(base, None, base, None), named)
         end_orphans()
 
