@@ -36,6 +36,13 @@ class RayRunner:
         )
         return RayRun(self, job_id, entrypoint, log)
 
+    def goes_on(self, job_id: str) -> bool:
+        try:
+            job = self.jobs.find(job_id)
+        except httpx.HTTPError:
+            return True  # as far as anybody knows
+        return job is not None and (job.is_under_way or job.has_result)
+
     def clear(self, job_id: str) -> int:
         return 0  # nothing is left behind: what runs on the cluster is found again
 
