@@ -92,7 +92,8 @@ class Chat:
             except (aiohttp.ClientError, TimeoutError, EngineFaultError) as error:
                 reason = f"{type(error).__name__}: {error}"[:200]
                 logger.error("vLLM gives no answer", extra={"model": target.name, "reason": reason})
-                await self.engines.note_failure(replica, engine, reason)
+                if replica.is_named or not isinstance(error, EngineFaultError):
+                    await self.engines.note_failure(replica, engine, reason)
         return None
 
     async def _ask_upstream(self, request: ChatRequest, store: Store | None, authorization: str | None) -> Response:
