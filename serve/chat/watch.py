@@ -47,7 +47,7 @@ class Watch:
         """One of our own: has it died, and is it to be started?"""
         if replica.engine and not replica.engine.is_alive and not replica.cause:
             self.engines.note_death(replica, "")
-        is_wanted = replica.has_died or (replica is not pool.replicas[0] and not replica.cause and _is_served(pool))
+        is_wanted = replica.has_died or (not replica.cause and _is_served(pool))
         is_idle = not replica.is_up and not replica.lock.locked() and not replica.wait_s and not self._starting
         # It takes its own place again, or a free one: what is in use elsewhere does not make room for a second copy.
         has_room = replica.engine is not None or self.engines.has_room()

@@ -59,7 +59,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     if body["model"].startswith("ft:") and body["model"] not in request.app["adapters"]:
         return web.json_response({"error": {"message": "The model does not exist.", "code": 404}}, status=404)
     if wish == "eat":
-        request.app["eaten"] = [b"x" * 2**20 for _ in range(1024)]
+        request.app["eaten"] = [b"x" * 2**20 for _ in range(128)]
     if wish == "fault":
         return web.json_response({"error": {"message": "EngineCore encountered an issue.", "code": 500}}, status=500)
     if wish == "fail":

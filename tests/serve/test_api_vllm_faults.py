@@ -1,6 +1,7 @@
 """vLLM processes of the API that end by themselves: killed, out of memory, or unable to start. The processes are real,
 their answers planted; one test has real vLLMs."""
 
+import contextlib
 import sys
 import threading
 import time
@@ -225,8 +226,8 @@ def test_one_that_the_kernel_ends_for_lack_of_memory(app_of: Any) -> None:
     with app_of() as app:
         app.ask()
         with memory_limit([app.planted.started[0].process.pid], 64 * MIB):
-            with pytest.raises(openai.APIError):
-                list(app.ask("eat", stream=True))
+            # Nothing of an answer had come yet, so that the one that is started in its place is asked.
+            assert app.ask("eat").choices[0].message.content == TEXT
             wait(lambda: not app.planted.started[0].process.is_running)
             assert "killed (SIGKILL), as the machine ran out of memory" in app.planted.started[0].process.end_reason()
         assert app.ask().choices[0].message.content == TEXT
@@ -309,8 +310,8 @@ def test_real_vllms_with_more_adapters_than_room_killed_and_out_of_memory(tmp_pa
 
         process = _vllm_of(server.process.pid)
         with memory_limit([process.pid], MIB):
-            with pytest.raises(openai.APIError, match="The model server is gone"):
-                list(ask(stream=True, max_tokens=900, extra_body={"ignore_eos": True}))
+            with contextlib.suppress(openai.APIError):  # if it died before its first token, the next one was asked
+                list(ask(stream=True, max_tokens=100, extra_body={"ignore_eos": True}))
             process.wait(30)
         assert ask(ADAPTERS[2]).choices[0].message.content == first[ADAPTERS[2]]
         log = server.log
