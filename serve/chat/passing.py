@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from serve.chat.stream_assembly import StreamAssembly
 from serve.transport.errors import error_body
 
 logger = logging.getLogger("calltune.api")
+ERROR_EVENT = b'data: {"error"'
+_ERROR_LINE = re.compile(rb'^data: (\{"error".*?)$', re.MULTILINE)
 PASSED_HEADERS = ("retry-after", "x-should-retry")
 PASSED_PREFIXES = ("x-ratelimit-", "openai-")
 Store = Callable[[dict[str, Any] | None], Awaitable[bool]]
@@ -98,6 +101,8 @@ class StreamedAnswer(Response):
             await self._break_off(send, "the stream ended before its last event")
 
     async def _send(self, send: Send, piece: bytes, assembly: StreamAssembly | None) -> None:
+        if self._is_ours and ERROR_EVENT in piece:
+            piece = _ERROR_LINE.sub(_error_event, piece)
         if assembly and self._store and not assembly.is_done:
             before = assembly.add(piece)
             if assembly.is_done:
@@ -135,6 +140,10 @@ class WholeEvents:
         self.rest, whole = piece[end:], piece[:end]
         self._last = whole[-32:] or self._last
         return whole
+
+
+def _error_event(found: re.Match[bytes]) -> bytes:
+    return b"data: " + _error(500, found[1], {}).body
 
 
 def _last_end(piece: bytes) -> int:

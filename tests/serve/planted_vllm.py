@@ -4,8 +4,8 @@
 
 The last user message says what comes: "call" a tool call, "fail" HTTP 400 as vLLM words it, "break" a connection that
 ends in the middle, "half" one that ends in the middle of an event, "cut" a stream that ends without its last event,
-"fault" HTTP 500, "eat" memory until there is none, "slow" a stream that waits a second before its end, "tokens N" a
-stream of N tokens; else text. Adapters (ft:...) have to be loaded.
+"told" one with vLLM's own error event in it, "fault" HTTP 500, "eat" memory until there is none, "slow" a stream that
+waits a second before its end, "tokens N" a stream of N tokens; else text. Adapters (ft:...) have to be loaded.
 """
 
 import asyncio
@@ -81,6 +81,10 @@ async def chat(request: web.Request) -> web.StreamResponse:
             return answer
         if wish == "cut" and number == 3:
             return answer
+        if wish == "told" and number == 3:  # as vLLM tells that its engine is dead
+            error = {"message": "EngineCore encountered an issue.", "type": "InternalServerError", "code": 500}
+            await answer.write(f"data: {json.dumps({'error': error | {'param': None}})}\n\n".encode())
+            break
         await answer.write(f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode())
         await asyncio.sleep(request.app["pause_s"] if wish.startswith("tokens") else 0)
     await asyncio.sleep(1 if wish == "slow" else 0)

@@ -210,6 +210,15 @@ def test_a_stream_that_breaks_is_not_begun_again_and_says_so(pair: Pair, wish: s
     assert pair.api.client().chat.completions.list(metadata={"wish": wish}).data == []
 
 
+def test_an_error_that_vllm_tells_in_a_stream_is_put_into_openais_words(pair: Pair) -> None:
+    request = {"model": BASE, "messages": [{"role": "user", "content": "told"}], "stream": True, "store": True}
+    text = httpx.post(f"{pair.api.base_url}/chat/completions", json=request).text
+    *_, told, done, end = text.split("\n\n")
+    message = "EngineCore encountered an issue."
+    error = {"message": message, "type": "server_error", "param": None, "code": "model_unavailable"}
+    assert (json.loads(told.removeprefix("data: ")), done, end) == ({"error": error}, "data: [DONE]", "")
+
+
 def test_when_all_are_gone_the_client_is_told_and_the_first_one_back_answers(pair: Pair) -> None:
     for each in pair.planted:
         each.kill()
