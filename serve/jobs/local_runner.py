@@ -46,7 +46,7 @@ class LocalRunner:
 
 
 class LocalRun:
-    is_waiting = False
+    waits_for = ""
 
     def __init__(self, process: subprocess.Popen[bytes], job_id: str, log: Path) -> None:
         self._process, self._job_id, self._log = process, job_id, log

@@ -73,6 +73,21 @@ class RayJobs:
         given = {key: value for key, value in body.items() if value is not None}
         self._http.post("/api/jobs/", json=given).raise_for_status()
 
+    def is_feasible(self) -> bool:
+        """Has any node what one job asks for, were it empty? True where the cluster does not tell."""
+        section = self.section
+        wanted = {
+            "CPU": section.entrypoint_num_cpus,
+            "GPU": section.entrypoint_num_gpus,
+            **section.entrypoint_resources,
+        }
+        try:
+            told = self._http.get("/api/v0/nodes").raise_for_status().json()["data"]["result"]["result"]
+            offers = [node["resources_total"] for node in told if node["state"] == "ALIVE"]
+            return any(all(offer.get(name, 0) >= count for name, count in wanted.items()) for offer in offers)
+        except (ValueError, KeyError, TypeError):  # its words of one day
+            return True
+
     def stop(self, job_id: str) -> None:
         self._http.post(f"/api/jobs/{job_id}/stop").raise_for_status()
 

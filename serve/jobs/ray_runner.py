@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 LOOK_S = 1.0
 END_S = 60.0
 STORAGE = "calltune_storage"
+NO_NODE = ", none of whose nodes has what entrypoint_num_gpus, entrypoint_num_cpus and entrypoint_resources ask for"
 
 
 class RayRunner:
@@ -67,7 +68,7 @@ class RayRun:
     def __init__(self, runner: RayRunner, job_id: str, entrypoint: str, log: Path) -> None:
         self.runner, self.jobs, self.job_id = runner, runner.jobs, job_id
         self.entrypoint, self.log = entrypoint, log
-        self.is_waiting = False
+        self.waits_for = ""
         self._is_submitted = self._was_running = False
         self._looked_at = -LOOK_S
         self._away_since: float | None = None
@@ -116,7 +117,10 @@ class RayRun:
         job = self.jobs.find(self.job_id)
         if job is None:
             return Ended(None, "the Ray cluster does not know it any more")
-        self.is_waiting = job.status == "PENDING"
+        if job.status != "PENDING":
+            self.waits_for = ""
+        elif not self.waits_for:
+            self.waits_for = f"room on {self.runner.where}" + ("" if self.jobs.is_feasible() else NO_NODE)
         self._was_running = self._was_running or job.status == "RUNNING"
         if job.is_under_way:
             return None

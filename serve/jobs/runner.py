@@ -18,8 +18,8 @@ class Run(Protocol):
     """One training under way."""
 
     @property
-    def is_waiting(self) -> bool:
-        """It is accepted, and there is no room for it yet."""
+    def waits_for(self) -> str:
+        """What it is accepted for and cannot have yet, in words; empty while it runs."""
         ...
 
     def ended(self) -> Ended | None:

@@ -155,8 +155,8 @@ class Training:
         return found.failure(self.settings.max_dropped)
 
     def _tell_waiting(self, session: Session, run: Run) -> None:
-        if run.is_waiting and not self._waiting_is_told:
-            tell(session, self.job.id, "waiting", f"The job waits for room on {self.runner.where}", data={})
+        if run.waits_for and not self._waiting_is_told:
+            tell(session, self.job.id, "waiting", f"The job waits for {run.waits_for}", data={})
             self._waiting_is_told = True
 
     def _end(self, ended: Ended) -> None:

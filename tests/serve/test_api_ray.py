@@ -136,6 +136,17 @@ def test_ends_that_are_no_success_have_a_cause(api: ApiServer, client: OpenAI, c
     assert kill.startswith("The training was killed (SIGKILL), perhaps for lack of memory")
 
 
+def test_a_job_that_no_node_could_take_says_so(cluster: RayCluster, tmp_path: Path) -> None:
+    ray = {"address": cluster.address, "entrypoint_num_gpus": 1}
+    with api_server(write_settings(tmp_path, runner={"ray": ray}), "--no-worker") as server:
+        client = server.client()
+        job_id = create(client, **SHORT)
+        with running_worker(server.settings):
+            wait(lambda: "none of whose nodes has what entrypoint_num_gpus" in " ".join(messages(client, job_id)))
+            assert client.fine_tuning.jobs.cancel(job_id).status == "cancelled"
+            wait(lambda: cluster.job(job_id)["status"] != "RUNNING")
+
+
 def test_a_cluster_that_is_away_fails_the_job_after_a_while(tmp_path: Path) -> None:
     ray = {"address": "http://127.0.0.1:9", "entrypoint_num_gpus": 0, "give_up_s": 2}
     with api_server(write_settings(tmp_path, runner={"ray": ray}), "--no-worker") as server:
