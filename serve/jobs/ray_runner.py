@@ -79,7 +79,7 @@ class RayRun:
         try:
             found = self._look() if self._is_submitted else self._submit()
             self._away_since = None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError, KeyError) as error:  # away, or something else answers in its place
             found = self._away(error)
         self._looked_at = time.monotonic()
         return found
@@ -139,7 +139,7 @@ class RayRun:
             return Ended(None, job.message)
         return Ended(1, f"Ray: {job.error_type}: {job.message}", is_final=True)
 
-    def _away(self, error: httpx.HTTPError) -> Ended | None:
+    def _away(self, error: Exception) -> Ended | None:
         now = time.monotonic()
         self._away_since = self._away_since or now
         reason = error.response.text[-300:] if isinstance(error, httpx.HTTPStatusError) else repr(error)
