@@ -98,10 +98,15 @@ class ServerProcess:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_TIMEOUT_S)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self.kill_rest()
             self._process.wait()
         self._give_back_sigterm()
+
+    def kill_rest(self) -> None:
+        """Of one that has ended: the children that outlived it, and with them the memory that they hold."""
+        assert self._process
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def last_log_line(self) -> str:
         lines = self._log_tail().splitlines()

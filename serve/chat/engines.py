@@ -106,6 +106,8 @@ class Engines:
     def note_death(self, replica: Replica, reason: str) -> None:
         process = replica.engine.process if replica.engine else None
         replica.fail(process.end_reason() if process else reason)
+        if process:
+            process.kill_rest()  # whether it is started again or not, nothing may hold its memory
         logger.error("vLLM is gone", extra={"replica": replica.name, "reason": replica.cause})
 
     async def unload(self, name: str) -> None:
