@@ -17,6 +17,8 @@ logger = logging.getLogger("calltune.worker")
 ROOT = Path(__file__).parents[2]
 LOOK_S = 1.0
 END_S = 60.0
+START_S = 10.0
+"""What Ray may take to start a job that it has room for."""
 STORAGE = "calltune_storage"
 NO_NODE = ", none of whose nodes has what entrypoint_num_gpus, entrypoint_num_cpus and entrypoint_resources ask for"
 
@@ -72,6 +74,7 @@ class RayRun:
         self._is_submitted = self._was_running = False
         self._looked_at = -LOOK_S
         self._away_since: float | None = None
+        self._pending_since: float | None = None
 
     def ended(self) -> Ended | None:
         if time.monotonic() - self._looked_at < LOOK_S:
@@ -118,8 +121,10 @@ class RayRun:
         if job is None:
             return Ended(None, "the Ray cluster does not know it any more")
         if job.status != "PENDING":
-            self.waits_for = ""
-        elif not self.waits_for:
+            self.waits_for, self._pending_since = "", None
+        elif self._pending_since is None:
+            self._pending_since = time.monotonic()
+        elif not self.waits_for and time.monotonic() - self._pending_since > START_S:
             self.waits_for = f"room on {self.runner.where}" + ("" if self.jobs.is_feasible() else NO_NODE)
         self._was_running = self._was_running or job.status == "RUNNING"
         if job.is_under_way:

@@ -78,8 +78,8 @@ def test_jobs_run_two_at_a_time_and_are_cancelled_running_and_waiting(
     jobs = [create(client, **LONG) for _ in range(3)]
     with running_worker(api.settings, seconds=0.5):
         wait(lambda: sum("Step 1/" in " ".join(messages(client, job_id)) for job_id in jobs) == 2)
-        wait(lambda: sum("The job waits for room" in " ".join(messages(client, job_id)) for job_id in jobs) == 1)
         waiting = next(job_id for job_id in jobs if not is_training(job_id))
+        wait(lambda: "The job waits for room on the Ray cluster" in " ".join(messages(client, waiting)))
         running = [job_id for job_id in jobs if job_id != waiting]
         client.fine_tuning.jobs.cancel(waiting)
         client.fine_tuning.jobs.cancel(running[0])
