@@ -1,4 +1,5 @@
 # make quickstart, make test, make check: each sets up what it needs. make clients: client libraries for their tests.
+# make ray: a Ray for the tests that start a cluster.
 PYTHON ?= python3
 VENV ?= .venv
 # Without a GPU PyTorch's CPU build is enough. On Linux, pip's own index has the CUDA build (gigabytes): to be spared
@@ -7,7 +8,7 @@ TORCH_INDEX ?=
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 RUN = PYTHONPATH=. TOKENIZERS_PARALLELISM=false $(VENV)/bin/python
 
-.PHONY: quickstart test check setup clients
+.PHONY: quickstart test check setup clients ray
 quickstart: setup
 	$(RUN) -m recipes.run recipes/quickstart.yaml
 
@@ -35,4 +36,11 @@ clients: .venv-clients/.ready
 .venv-clients/.ready: locks/clients.txt
 	$(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/python -m pip --disable-pip-version-check --no-input install -q --no-deps -r $<
+	touch $@
+
+ray: .venv-ray/.ready
+
+.venv-ray/.ready: locks/ray.txt
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip --disable-pip-version-check --no-input install -q --no-deps -r $<
 	touch $@

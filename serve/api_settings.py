@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from data.rules.severities import RuleSeverities
 from data.section import Section
+from serve.runner_settings import RunnerSection
 
 # OpenAI's contract: it takes calls to tools that are not listed (S17, S18), and no arguments that are no text (S10).
 CONTRACT_RULES = RuleSeverities(
@@ -64,8 +65,13 @@ class ApiSettings(Section):
     The recipe's own data is not read."""
     aliases: dict[str, str] = {}
     """Model name of a client, with * for any ending -> one of `bases`, or a tuned model."""
-    engines: dict[str, str] = {}
-    """Base model -> base URL of a running vLLM that serves it; the others are started when they are first asked."""
+    engines: dict[str, str | list[str]] = {}
+    """Base model -> base URL of a running vLLM that serves it, or a list of them; the others are started when they are
+    first asked."""
+    engines_key_variable: str | None = None
+    """Environment variable with the key that those ask for; None: they ask for none."""
+    replicas: int = Field(default=1, gt=0)
+    """vLLM processes of one model that are started here, as far as max_engines has room for them."""
     upstream: UpstreamSection | None = None
     capture: CaptureSection = CaptureSection()
     webhook: WebhookSection | None = None
@@ -75,10 +81,13 @@ class ApiSettings(Section):
     """Tuned models that one vLLM computes with at once; the others wait in memory."""
     max_lora_rank: Literal[8, 16, 32, 64, 128, 256, 320, 512] = 16
     """Largest rank of an adapter that vLLM makes room for; jobs may not ask for more (`local.r`)."""
-    serve_devices: str | None = None
-    """CUDA_VISIBLE_DEVICES of the vLLM processes; None leaves it as it is."""
+    serve_devices: str | list[str] | None = None
+    """CUDA_VISIBLE_DEVICES of the vLLM processes; of a list, each takes the entry that the fewest others use. None
+    leaves it as it is."""
     train_devices: list[str] | None = None
     """CUDA_VISIBLE_DEVICES of each worker's trainings, one worker each; None: every GPU its own, or one on the CPU."""
+    runner: RunnerSection = RunnerSection()
+    """Where jobs are trained: `runner: {ray: {address: http://HEAD:8265}}` hands them to a Ray cluster."""
     organization: str = Field(default="local", pattern=r"^[A-Za-z0-9_-]+$")
     """In the names of tuned models: ft:BASE:ORGANIZATION:SUFFIX:ID."""
     min_rows: int = Field(default=10, gt=0)
@@ -123,6 +132,13 @@ class ApiSettings(Section):
                 raise PydanticCustomError("aliases", f"alias {alias!r}: a * stands at the end alone")
             if target not in self.bases and not target.startswith("ft:"):
                 raise PydanticCustomError("aliases", f"alias {alias!r} leads to {target!r}, which is not in bases")
+        if self.replicas > self.max_engines:
+            message = f"{self.replicas} replicas of a model need max_engines of at least {self.replicas}"
+            raise PydanticCustomError("replicas", message)
+        if self.runner.ray and self.train_devices is not None:
+            raise PydanticCustomError(
+                "runner", "train_devices is of trainings on this machine: take it or runner.ray out"
+            )
         return self
 
     def base_of_alias(self, name: str) -> str | None:

@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from data.child_command import ending_with_us
+from serve.killed import cause_of_kill, num_oom_kills
 
 POLL_S = 0.25
 STOP_TIMEOUT_S = 20
@@ -48,8 +49,10 @@ class ServerProcess:
         self.title, self.startup_timeout_s = title, startup_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._old_sigterm: object = None
+        self._oom_kills_before = 0
 
     def __enter__(self) -> Self:
+        self._oom_kills_before = num_oom_kills()
         self._take_sigterm()
         try:
             self.log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,10 +98,15 @@ class ServerProcess:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_TIMEOUT_S)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self.kill_rest()
             self._process.wait()
         self._give_back_sigterm()
+
+    def kill_rest(self) -> None:
+        """Of one that has ended: the children that outlived it, and with them the memory that they hold."""
+        assert self._process
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def last_log_line(self) -> str:
         lines = self._log_tail().splitlines()
@@ -121,11 +129,15 @@ class ServerProcess:
         except (URLError, OSError):
             return False
 
-    def _death(self) -> ServerError:
+    def end_reason(self) -> str:
+        """Of one that has ended by itself: how, and why as far as it told."""
         assert self._process
-        return ServerError(
-            f"{self.title} ended with status {self._process.returncode}: {self._reason()}; log: {self.log_path}"
-        )
+        status = self._process.poll()
+        killed = cause_of_kill(status or 0, oom_kills=num_oom_kills() - self._oom_kills_before)
+        return f"{self.title} ended with status {status}: {killed or self._reason()}"
+
+    def _death(self) -> ServerError:
+        return ServerError(f"{self.end_reason()}; log: {self.log_path}")
 
     def _reason(self) -> str:
         """The last error line that is not second hand, else the last line."""

@@ -1,8 +1,9 @@
 """Train the fine-tuning API's jobs: python -m serve.worker SETTINGS.yaml [key=value ...] [--device N]
 
 One worker for each GPU (or one on the CPU); `serve.api` starts them beside itself, and on further machines they are
-started by hand with the same database and files. Ctrl-C or SIGTERM stop it within seconds (exit 0): the job goes on
-at the next start, from its last checkpoint.
+started by hand with the same database, storage and files. With a Ray cluster (`runner.ray`) one worker follows all of
+its jobs, and a second one only stands by. Ctrl-C or SIGTERM stop it within seconds (exit 0): the job goes on at the
+next start, from its last checkpoint; a job on a cluster goes on meanwhile.
 """
 
 import argparse

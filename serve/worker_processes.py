@@ -58,6 +58,8 @@ class WorkerProcesses:
 def training_devices(settings: ApiSettings) -> list[str]:
     """CUDA_VISIBLE_DEVICES of each worker; one empty one where there is no GPU. Asked of the driver: importing torch
     takes seconds."""
+    if settings.runner.ray:  # the cluster has its own, and one worker follows all of its jobs
+        return [""]
     if settings.train_devices is not None:
         return settings.train_devices
     if not (program := shutil.which("nvidia-smi")):

@@ -11,17 +11,25 @@ from fastapi.responses import Response
 
 from serve.api_settings import ApiSettings
 from serve.chat.capture import Capture
+from serve.chat.engine import Engine
 from serve.chat.engines import Engines, Target, unavailable
 from serve.chat.passing import Question, Store, StreamedAnswer, ask, whole_answer
 from serve.chat.request import ChatRequest, require_supported
+from serve.chat.routing import prefix_of
 from serve.chat.store_writer import StoreWriter
 from serve.chat.targets import Targets
+from serve.chat.watch import Watch
 from serve.storage.database import Database
 from serve.transport.errors import ApiError
 from serve.transport.measures import Measures
 
 logger = logging.getLogger("calltune.api")
 ATTEMPTS = 2
+"""At least; one more than there are replicas."""
+
+
+class EngineFaultError(Exception):
+    """A replica answered with an error of its own, and another one may do better."""
 
 
 class Chat:
@@ -31,13 +39,15 @@ class Chat:
         self.settings, self.measures = settings, measures
         self.capture = Capture(settings.capture)
         self.targets = Targets(settings, database)
-        self.engines = Engines(settings)
         self.writer = StoreWriter(database)
         # As many connections as there are requests: a limit here would be a queue that nobody sees.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
         self.http = aiohttp.ClientSession(connector=connector, auto_decompress=False, trust_env=False)
+        self.engines = Engines(settings, self.http)
+        self.watch = Watch(self.engines)
 
     async def close(self) -> None:
+        await self.watch.close()
         await self.http.close()
         await self.engines.close()
         await asyncio.to_thread(self.writer.close)
@@ -49,21 +59,42 @@ class Chat:
         if target is None:
             return await self._ask_upstream(request, store, authorization)
         require_supported(request)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return await self._ask_engine(request, target, store)
-            except (aiohttp.ClientError, TimeoutError) as error:  # nothing was answered yet: it may have just died
-                logger.error("vLLM cannot be reached", extra={"model": target.name, "reason": repr(error)[:200]})
-                if attempt == ATTEMPTS:
-                    raise unavailable(f"The model {request.model} cannot be reached just now") from error
-        raise AssertionError("unreachable")
+        num_replicas = self.engines.num_replicas(target)
+        prefix = prefix_of(target.name, request.body) if num_replicas > 1 else b""
+        avoid: set[Engine] = set()
+        for _ in range(max(ATTEMPTS, num_replicas + 1)):
+            if (answer := await self._ask_replica(request, target, store, prefix, avoid)) is not None:
+                return answer
+        raise unavailable(f"The model {request.model} cannot be reached just now")
 
-    async def _ask_engine(self, request: ChatRequest, target: Target, store: Store | None) -> Response:
+    async def _ask_replica(
+        self, request: ChatRequest, target: Target, store: Store | None, prefix: bytes, avoid: set[Engine]
+    ) -> Response | None:
+        """None when it failed before the client got anything of an answer: another one may be asked."""
         async with AsyncExitStack() as stack:
-            engine = await stack.enter_async_context(self.engines.engine(target, self.http))
+            replica = await stack.enter_async_context(self.engines.replica(target, prefix, avoid))
+            engine = replica.engine
+            assert engine
+            avoid.add(engine)
             url = f"{engine.base_url}/chat/completions"
             question = Question(url, request.for_engine(target.name), engine.headers, is_ours=True)
-            return await self._pass_on(request, question, store, stack)
+            try:
+                await self.engines.load(engine, target)
+                answer = await ask(self.http, question)
+                if answer.status == 404 and target.adapter:  # a server that was started anew while nobody looked
+                    answer.close()
+                    await self.engines.load(engine, target, anew=True)
+                    answer = await ask(self.http, question)
+                if answer.status >= 500 and self.engines.others(target, avoid):
+                    answer.close()
+                    raise EngineFaultError(f"HTTP {answer.status}")
+                return await self._pass_on(request, question, answer, store, stack)
+            except (aiohttp.ClientError, TimeoutError, EngineFaultError) as error:
+                reason = f"{type(error).__name__}: {error}"[:200]
+                logger.error("vLLM gives no answer", extra={"model": target.name, "reason": reason})
+                if replica.is_named or not isinstance(error, EngineFaultError):
+                    await self.engines.note_failure(replica, engine, reason)
+        return None
 
     async def _ask_upstream(self, request: ChatRequest, store: Store | None, authorization: str | None) -> Response:
         upstream = self.settings.upstream
@@ -76,17 +107,18 @@ class Chat:
         question = Question(url, request.raw, headers, is_ours=False, timeout_s=upstream.timeout_s)
         try:
             async with AsyncExitStack() as stack:
-                return await self._pass_on(request, question, store, stack)
+                answer = await ask(self.http, question)
+                return await self._pass_on(request, question, answer, store, stack)
         except (aiohttp.ClientError, TimeoutError) as error:
             logger.error("upstream cannot be reached", extra={"reason": repr(error)[:200]})
             raise unavailable("The upstream provider cannot be reached") from error
 
     async def _pass_on(
-        self, request: ChatRequest, question: Question, store: Store | None, stack: AsyncExitStack
-    ) -> Response:
-        answer = await ask(self.http, question)
+        self, request: ChatRequest, question: Question, answer: aiohttp.ClientResponse, store: Store | None,
+        stack: AsyncExitStack,
+    ) -> Response:  # fmt: skip
         if request.is_streamed and answer.status == 200:
-            return StreamedAnswer(answer, store, stack.pop_all().aclose)
+            return StreamedAnswer(answer, store, stack.pop_all().aclose, is_ours=question.is_ours)
         async with answer:
             return await whole_answer(answer, question, store)
 

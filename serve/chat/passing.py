@@ -1,7 +1,9 @@
 """A request handed on and its answer handed back, byte for byte; what is to be stored is stored before the end."""
 
 import asyncio
+import json
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +16,8 @@ from serve.chat.stream_assembly import StreamAssembly
 from serve.transport.errors import error_body
 
 logger = logging.getLogger("calltune.api")
+ERROR_EVENT = b'data: {"error"'
+_ERROR_LINE = re.compile(rb'^data: (\{"error".*?)$', re.MULTILINE)
 PASSED_HEADERS = ("retry-after", "x-should-retry")
 PASSED_PREFIXES = ("x-ratelimit-", "openai-")
 Store = Callable[[dict[str, Any] | None], Awaitable[bool]]
@@ -47,18 +51,20 @@ async def whole_answer(answer: aiohttp.ClientResponse, question: Question, store
 
 
 class StreamedAnswer(Response):
-    """A stream as it comes. The event that ends it waits until the answer is stored.
+    """A stream as it comes, in whole events. The event that ends it waits until the answer is stored; one whose server
+    is gone ends with an event that says so.
 
     Starlette's own goes through a task group and an iterator for each piece.
     """
 
     def __init__(
-        self, answer: aiohttp.ClientResponse, store: Store | None, leave: Callable[[], Awaitable[None]]
-    ) -> None:
+        self, answer: aiohttp.ClientResponse, store: Store | None, leave: Callable[[], Awaitable[None]], *,
+        is_ours: bool = True,
+    ) -> None:  # fmt: skip
         """`leave` is called when the stream has ended, however it did."""
         super().__init__(None, 200, _headers(answer), answer.headers.get("content-type", "text/event-stream"))
         del self.headers["content-length"]
-        self._answer, self._store, self._leave = answer, store, leave
+        self._answer, self._store, self._leave, self._is_ours = answer, store, leave, is_ours
         self._client_is_gone = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,9 +73,6 @@ class StreamedAnswer(Response):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await self._pass_on(send)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except aiohttp.ClientError:
-            if not self._client_is_gone:
-                raise
         finally:
             watching.cancel()
             self._answer.close()
@@ -84,14 +87,67 @@ class StreamedAnswer(Response):
 
     async def _pass_on(self, send: Send) -> None:
         assembly = StreamAssembly() if self._store else None
-        while piece := await self._answer.content.readany():
-            if assembly and self._store and not assembly.is_done:
-                before = assembly.add(piece)
-                if assembly.is_done:
-                    await send({"type": "http.response.body", "body": piece[:before], "more_body": True})
-                    await self._store(assembly.completion())
-                    piece = piece[before:]
+        events = WholeEvents()
+        try:
+            while came := await self._answer.content.readany():
+                await self._send(send, events.add(came), assembly)
+        except aiohttp.ClientError as error:
+            if not self._client_is_gone:
+                await self._break_off(send, repr(error))
+            return
+        if events.is_done or not self._is_ours:
+            await self._send(send, events.rest, assembly)
+        else:
+            await self._break_off(send, "the stream ended before its last event")
+
+    async def _send(self, send: Send, piece: bytes, assembly: StreamAssembly | None) -> None:
+        if self._is_ours and ERROR_EVENT in piece:
+            piece = _ERROR_LINE.sub(_error_event, piece)
+        if assembly and self._store and not assembly.is_done:
+            before = assembly.add(piece)
+            if assembly.is_done:
+                await send({"type": "http.response.body", "body": piece[:before], "more_body": True})
+                await self._store(assembly.completion())
+                piece = piece[before:]
+        if piece:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def _break_off(self, send: Send, reason: str) -> None:
+        """What came of an event that is not whole is left out: clients would choke on half a JSON object."""
+        logger.error("a stream broke off", extra={"reason": reason[:200]})
+        if self._store:
+            await self._store(None)
+        error = error_body("The model server is gone", param=None, code="model_unavailable", kind="server_error")
+        body = f"data: {json.dumps(error)}\n\n".encode()
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+class WholeEvents:
+    """Holds back what has come of an event until it is whole; nearly every piece is."""
+
+    def __init__(self) -> None:
+        self.rest = b""
+        self._last = b""
+
+    @property
+    def is_done(self) -> bool:
+        """The event that ends a stream has come."""
+        return (self._last + self.rest).rstrip().endswith(b"data: [DONE]")
+
+    def add(self, piece: bytes) -> bytes:
+        piece = self.rest + piece
+        end = len(piece) if piece.endswith((b"\n\n", b"\r\n\r\n")) else _last_end(piece)
+        self.rest, whole = piece[end:], piece[:end]
+        self._last = whole[-32:] or self._last
+        return whole
+
+
+def _error_event(found: re.Match[bytes]) -> bytes:
+    return b"data: " + _error(500, found[1], {}).body
+
+
+def _last_end(piece: bytes) -> int:
+    return max(piece.rfind(end) + len(end) if end in piece else 0 for end in (b"\n\n", b"\r\n\r\n"))
 
 
 def _completion(body: bytes) -> dict[str, Any] | None:

@@ -37,6 +37,10 @@ class Targets:
             self._seen[project, target] = (time.monotonic(), found)
         return found
 
+    def forget(self, project: str, name: str) -> None:
+        """It was deleted."""
+        self._seen.pop((project, name), None)
+
     def _tuned(self, project: str, name: str) -> Target | None:
         with self._database.read() as session:
             model = session.scalar(select(Model).where(Model.project == project, Model.id == name))

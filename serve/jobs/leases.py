@@ -73,11 +73,13 @@ def kept_alive(database: Database, job_id: str, worker: str, lease_s: float) -> 
         thread.join()
 
 
-def release(database: Database, job_id: str, worker: str) -> None:
-    """Called when nothing of the job runs here any more; the worker lives, so this was no attempt that failed."""
+def release(database: Database, job_id: str, worker: str, *, is_attempt: bool = False) -> None:
+    """Called when nothing of the job runs under this worker any more. The worker lives: unless the training was lost
+    elsewhere, this was no attempt that failed."""
     with database.write() as session:
         freed = update(Job).where(Job.id == job_id, Job.worker == worker)
-        session.execute(freed.values(worker=None, lease_until=None, attempts=Job.attempts - 1))
+        attempts = Job.attempts if is_attempt else Job.attempts - 1
+        session.execute(freed.values(worker=None, lease_until=None, attempts=attempts))
 
 
 def forget_own(database: Database, worker: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A worker: validates new jobs and trains queued ones, one at a time, until it is told to stop."""
+"""A worker: validates new jobs and follows the trainings of queued ones, until it is told to stop."""
 
 import fcntl
 import logging
@@ -6,19 +6,24 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO
 
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from serve.api_settings import ApiSettings
 from serve.jobs.leases import claim, forget_own
-from serve.jobs.leftovers import end_processes
-from serve.jobs.training import RECIPE_RUN, Training
+from serve.jobs.local_runner import RECIPE_RUN, LocalRunner
+from serve.jobs.ray_runner import RayRunner
+from serve.jobs.runner import Runner
+from serve.jobs.training import Training
 from serve.jobs.validation import validate_job
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
 from serve.storage.housekeeping import tidy
+from serve.storage.tables import Job
 from serve.webhooks.sending import WebhookSender
 
 logger = logging.getLogger("calltune.worker")
@@ -33,8 +38,11 @@ class WorkerLoop:
         self, settings: ApiSettings, database: Database, files: FileStore, device: str,
         program: tuple[str, ...] = RECIPE_RUN,
     ) -> None:  # fmt: skip
-        self.settings, self.database, self.files, self.device = settings, database, files, device
-        self.program = program
+        self.settings, self.database, self.files = settings, database, files
+        self.runner: Runner = LocalRunner(device, program)
+        if settings.runner.ray:
+            self.runner, device = RayRunner(settings.runner.ray, settings.storage.absolute()), "ray"
+        self.place = f"{socket.gethostname()}-{device or 'cpu'}"
         self.name = f"{socket.gethostname()}:{settings.storage.absolute()}:{device or 'cpu'}"
         self.stopping = threading.Event()
         self._webhook = WebhookSender(settings.webhook, database) if settings.webhook else None
@@ -45,7 +53,8 @@ class WorkerLoop:
         with self._only_one():
             self._until_done(self._take_over)
             steps = [self.validate_one, *([self._webhook.send_one] if self._webhook else [])]
-            threads = [threading.Thread(target=self._loop, args=(step,), name=step.__name__) for step in steps]
+            steps += [partial(self.train_one, name) for name in self._names[1:]]
+            threads = [threading.Thread(target=self._loop, args=(step,)) for step in steps]
             for thread in threads:
                 thread.start()
             self._loop(self.train_one)
@@ -61,6 +70,7 @@ class WorkerLoop:
         """False when no job waits for it."""
         if time.monotonic() - self._tidied_at > TIDY_S:
             tidy(self.database, self.files, self.settings.capture.retention_days)
+            self._end_unwanted()
             self._tidied_at = time.monotonic()
         # A name of its own: while this one validates, the other half of the worker trains another job.
         job = claim(self.database, f"{self.name}:validator", ("validating_files",), self.settings.lease_s)
@@ -69,23 +79,36 @@ class WorkerLoop:
             validate_job(job, f"{self.name}:validator", self.settings, self.database, self.files)
         return job is not None
 
-    def train_one(self) -> bool:
-        """Until the job has ended; False when none waits."""
-        job = claim(self.database, self.name, TRAINABLE, self.settings.lease_s)
+    def train_one(self, name: str = "") -> bool:
+        """Until the job has ended; False when none waits. Each that trains at the same time has a name of its own."""
+        name = name or self.name
+        job = claim(self.database, name, TRAINABLE, self.settings.lease_s)
         if job is not None:
             logger.info("training", extra={"job": job.id, "attempt": job.attempts})
-            training = Training(
-                job, self.name, self.device, self.program, self.settings, self.database, self.files
-            )  # fmt: skip
+            training = Training(job, name, self.runner, self.settings, self.database, self.files)
             training.run(stopping=self.stopping)
         return job is not None
 
+    @property
+    def _names(self) -> list[str]:
+        """Of all that train here, the first one's being the worker's own."""
+        return [self.name, *(f"{self.name}:{number}" for number in range(1, self.runner.slots))]
+
     def _take_over(self) -> bool:
         """What an earlier process of this worker left: it is dead, since its lock is ours."""
-        for name in (self.name, f"{self.name}:validator"):
+        for name in (*self._names, f"{self.name}:validator"):
             for job_id in forget_own(self.database, name):
-                logger.info("taking over", extra={"job": job_id, "processes_ended": end_processes(job_id)})
+                logger.info("taking over", extra={"job": job_id, "processes_ended": self.runner.clear(job_id)})
         return True
+
+    def _end_unwanted(self) -> None:
+        """Jobs that were cancelled or paused while no worker was there to see it."""
+        for job_id in self.runner.running():
+            with self.database.read() as session:
+                status = session.scalar(select(Job.status).where(Job.id == job_id))
+            if status not in TRAINABLE:
+                logger.info("ending what nobody wants any more", extra={"job": job_id, "status": status})
+                self.runner.stop(job_id)
 
     def _until_done(self, step: Callable[[], bool]) -> bool:
         while not self.stopping.is_set():
@@ -97,8 +120,9 @@ class WorkerLoop:
         return False
 
     def _only_one(self) -> IO[str]:
-        """The worker's lock file, locked until it is closed or this process dies."""
-        path = Path(self.settings.storage) / f"worker-{self.device or 'cpu'}.lock"
+        """The worker's lock file, locked until it is closed or this process dies. Workers of other machines, which may
+        share the folder, have others."""
+        path = Path(self.settings.storage) / f"worker-{self.place}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.open("w")
         while not self.stopping.is_set():

@@ -43,7 +43,8 @@ async def delete(here: Here, asking: Asking, request: Request, name: str) -> dic
         raise invalid_value("model", f"{name} is set up by the server's settings and cannot be deleted")
     chat: Chat = request.app.state.chat
     await run_in_threadpool(_delete, here, asking.project, name)
-    await chat.engines.unload(name, chat.http)
+    chat.targets.forget(asking.project, name)
+    await chat.engines.unload(name)
     return {"id": name, "object": "model", "deleted": True}
 
 

@@ -20,3 +20,6 @@ class Measures:
             registry=self.registry,
         )  # fmt: skip
         self.jobs = Gauge("calltune_jobs", "Fine-tuning jobs", ["status"], registry=self.registry)
+        self.engines = Gauge(
+            "calltune_engine_up", "vLLM replicas that answer", ["model", "replica"], registry=self.registry
+        )

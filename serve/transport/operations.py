@@ -5,7 +5,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import generate_latest
 from sqlalchemy import func, select
@@ -37,17 +37,20 @@ async def status_page() -> HTMLResponse:
 
 
 @router.get("/health")
-def health(here: Here) -> JSONResponse:
-    """200 while the database answers."""
+def health(here: Here, request: Request) -> JSONResponse:
+    """200 while the database answers. Of each vLLM its state, and why it is down: the others answer meanwhile."""
     with here.database.read() as session:
         session.execute(select(1))
-    return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "ok", "engines": request.app.state.chat.engines.told()})
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-def metrics(here: Here) -> PlainTextResponse:
+def metrics(here: Here, request: Request) -> PlainTextResponse:
     with here.database.read() as session:
         counts = dict(session.execute(select(Job.status, func.count()).group_by(Job.status)).tuples().all())
     for status in STATUSES:
         here.measures.jobs.labels(status).set(counts.get(status, 0))
+    here.measures.engines.clear()
+    for told in request.app.state.chat.engines.told():
+        here.measures.engines.labels(told["model"], told["replica"]).set(told["state"] == "up")
     return PlainTextResponse(generate_latest(here.measures.registry).decode())

@@ -2,7 +2,8 @@
 
     python tests/serve/fake_recipe_run.py RECIPE [--no-eval]
 
-Beside the recipe, `fake.json` may say {"seconds": a step's, "fail": last line of the log, "status": exit status}.
+Beside the recipe, `fake.json` may say {"seconds": a step's, "eat": bytes that each
+step holds on to, "fail": last line of the log, "status": exit status}.
 """
 
 import json
@@ -32,8 +33,10 @@ def main() -> None:
     sft = recipe["sft"]
     batch = sft["per_device_train_batch_size"] * sft["gradient_accumulation_steps"]
     per_epoch = -(-len(rows) // batch)
+    eaten = []
     for step in range(last_checkpoint(folder) + 1, per_epoch * sft["num_train_epochs"] + 1):
         time.sleep(wanted.get("seconds", 0.0))
+        eaten.append(b"x" * wanted.get("eat", 0))
         log = {"time": time.time(), "step": step, "loss": 1 / step, "mean_token_accuracy": 1 - 1 / step}
         with (folder / "events.jsonl").open("a") as file:
             file.write(json.dumps(log | {"epoch": step / per_epoch}) + "\n")

@@ -3,7 +3,9 @@
     python -m tests.serve.planted_vllm PORT [SECONDS_BETWEEN_TOKENS]
 
 The last user message says what comes: "call" a tool call, "fail" HTTP 400 as vLLM words it, "break" a connection that
-ends in the middle, "slow" a stream that waits a second before its end, "tokens N" a stream of N tokens; else text.
+ends in the middle, "half" one that ends in the middle of an event, "cut" a stream that ends without its last event,
+"told" one with vLLM's own error event in it, "fault" HTTP 500, "eat" memory until there is none, "slow" a stream that
+waits a second before its end, "tokens N" a stream of N tokens; else text. Adapters (ft:...) have to be loaded.
 """
 
 import asyncio
@@ -54,6 +56,12 @@ async def chat(request: web.Request) -> web.StreamResponse:
     body = await request.json()
     request.app["asked"].append({"body": body, "authorization": request.headers.get("authorization")})
     wish = str(body["messages"][-1].get("content"))
+    if body["model"].startswith("ft:") and body["model"] not in request.app["adapters"]:
+        return web.json_response({"error": {"message": "The model does not exist.", "code": 404}}, status=404)
+    if wish == "eat":
+        request.app["eaten"] = [b"x" * 2**20 for _ in range(128)]
+    if wish == "fault":
+        return web.json_response({"error": {"message": "EngineCore encountered an issue.", "code": 500}}, status=500)
     if wish == "fail":
         error = {"message": "max_tokens is too large", "type": "BadRequestError", "param": "max_tokens", "code": 400}
         return web.json_response({"error": error}, status=400)
@@ -65,10 +73,18 @@ async def chat(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
     await answer.prepare(request)
     for number, chunk in enumerate(chunks(body, wish)):
-        if wish == "break" and number == 3:
+        if wish in ("break", "half") and number == 3:
+            await answer.write(b'data: {"id": "chat' if wish == "half" else b"")
+            await asyncio.sleep(0.1)
             assert request.transport
             request.transport.abort()
             return answer
+        if wish == "cut" and number == 3:
+            return answer
+        if wish == "told" and number == 3:  # as vLLM tells that its engine is dead
+            error = {"message": "EngineCore encountered an issue.", "type": "InternalServerError", "code": 500}
+            await answer.write(f"data: {json.dumps({'error': error | {'param': None}})}\n\n".encode())
+            break
         await answer.write(f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode())
         await asyncio.sleep(request.app["pause_s"] if wish.startswith("tokens") else 0)
     await asyncio.sleep(1 if wish == "slow" else 0)
@@ -81,15 +97,32 @@ async def asked(request: web.Request) -> web.Response:
     return web.json_response(request.app["asked"][-1])
 
 
-async def take_adapter(request: web.Request) -> web.Response:
+async def count(request: web.Request) -> web.Response:
+    """How many were asked."""
+    return web.json_response(len(request.app["asked"]))
+
+
+async def health(request: web.Request) -> web.Response:
+    return web.Response()
+
+
+async def load_adapter(request: web.Request) -> web.Response:
+    request.app["adapters"].add((await request.json())["lora_name"])
+    return web.Response(text="Success")
+
+
+async def unload_adapter(request: web.Request) -> web.Response:
+    request.app["adapters"].discard((await request.json())["lora_name"])
     return web.Response(text="Success")
 
 
 def make_app(pause_s: float) -> web.Application:
     app = web.Application()
-    app["asked"], app["pause_s"] = [], pause_s
+    app["asked"], app["pause_s"], app["adapters"] = [], pause_s, set()
     app.add_routes([web.post("/v1/chat/completions", chat), web.get("/asked", asked)])
-    app.add_routes([web.post(f"/v1/{verb}_lora_adapter", take_adapter) for verb in ("load", "unload")])
+    app.add_routes([web.get("/count", count), web.get("/health", health)])
+    app.add_routes([web.post("/v1/load_lora_adapter", load_adapter)])
+    app.add_routes([web.post("/v1/unload_lora_adapter", unload_adapter)])
     return app
 
 

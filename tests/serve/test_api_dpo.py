@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 from openai import OpenAI
+from sqlalchemy import select
 
 from data.settings import load_settings
 from recipes.recipe import Recipe
-from serve.jobs.training import RECIPE_RUN
+from serve.jobs.local_runner import RECIPE_RUN
+from serve.jobs.start_folder import start_folder
+from serve.storage.database import Database
+from serve.storage.tables import Model
 from tests.serve.api_server import BASE, ApiServer, api_server, ended, rows_file, running_worker, write_settings
 from tests.serve.test_api_golden_rules import RULES, preference
+from train.manifest import read_manifest
 
 DPO: Any = {"type": "dpo", "dpo": {"hyperparameters": {"n_epochs": 2, "batch_size": 5, "beta": 0.3}}}
 
@@ -62,6 +67,13 @@ def test_a_tiny_model_learns_from_preferences_through_the_api(tmp_path: Path, sm
         assert job.fine_tuned_model == kept[0].fine_tuned_model_checkpoint
         adapter = server.settings.runs / job_id / "adapter" / "adapter_model.safetensors"
         assert adapter.stat().st_size > 0 and job.trained_tokens
+        with Database(server.settings.database_url).read() as session:
+            checkpoint = session.scalar(select(Model).where(Model.id == kept[1].fine_tuned_model_checkpoint))
+        assert checkpoint
+        start = start_folder(server.settings, checkpoint)  # where a job goes on from the checkpoint
+        assert start.name == "step-2-merged" and start_folder(server.settings, checkpoint) == start
+        hashes = {read_manifest(folder).adapter_sha256 for folder in (start, adapter.parents[1] / "merged")}
+        assert len(hashes) == 2
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def test_the_page_runs_only_its_own_script(api: ApiServer) -> None:
 
 def test_health_and_measures(api: ApiServer) -> None:
     root = api.base_url.removesuffix("/v1")
-    assert httpx.get(f"{root}/health").json() == {"status": "ok"}
+    assert httpx.get(f"{root}/health").json() == {"status": "ok", "engines": []}
     httpx.get(f"{api.base_url}/files/none")
     measures = httpx.get(f"{root}/metrics").text
     assert 'calltune_requests_total{method="GET",route="/v1/files/{file_id}",status="404"}' in measures
