@@ -92,6 +92,8 @@ class StreamedAnswer(Response):
                     await self._store(assembly.completion())
                     piece = piece[before:]
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if assembly:
+                assembly.fold()
 
 
 def _completion(body: bytes) -> dict[str, Any] | None:

@@ -16,8 +16,8 @@ from data.user_error import UserError
 from serve.api_settings import ApiSettings
 from serve.files.keeping import sweep
 from serve.jobs.base_folder import ensure_base
+from serve.jobs.blame import blamed
 from serve.jobs.ending import Failure, fail, succeed
-from serve.jobs.file_check import fault_of_rows
 from serve.jobs.happenings import tell
 from serve.jobs.leases import LostError, held_job, release, renew
 from serve.jobs.left_out import left_out
@@ -167,9 +167,7 @@ class Training:
             succeed(self.settings, self.database, self.files, self.job.id, self.worker)
             sweep(self.database, self.files, self.job.files)
         elif status == 2:
-            fault = fault_of_rows(cause := self._cause())
-            failure = Failure("invalid_training_file", cause, "training_file")
-            self._fail(Failure(fault.code, fault.message, fault.param) if fault else failure)
+            self._fail(blamed(self._cause()))
         else:
             self._fail(Failure("server_error", f"The training ended with status {status}: {self._cause()}"))
 

@@ -24,4 +24,5 @@ def tidy(database: Database, files: FileStore, retention_days: float | None) -> 
             old = select(StoredCompletion.id).where(is_old)
             session.execute(delete(MetadataPair).where(MetadataPair.owner.in_(old)))
             session.execute(delete(StoredCompletion).where(is_old))
+    database.forget()
     sweep(database, files, expired)
