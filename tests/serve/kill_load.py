@@ -47,10 +47,10 @@ class Load:
             thread.start()
 
     def wait_for(self, more: int) -> None:
-        """Until so many more things are accepted."""
-        wanted = sum(map(len, self.accepted)) + more
+        """Until so many more things are accepted, a completion among them."""
+        wanted, completions = sum(map(len, self.accepted)) + more, len(self.accepted.completions)
         deadline = time.monotonic() + 1800
-        while sum(map(len, self.accepted)) < wanted:
+        while sum(map(len, self.accepted)) < wanted or len(self.accepted.completions) == completions:
             assert time.monotonic() < deadline, "the server no longer answers"
             time.sleep(0.02)
 
