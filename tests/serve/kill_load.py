@@ -49,7 +49,7 @@ class Load:
     def wait_for(self, more: int) -> None:
         """Until so many more things are accepted, a completion among them."""
         wanted, completions = sum(map(len, self.accepted)) + more, len(self.accepted.completions)
-        deadline = time.monotonic() + 1800
+        deadline = time.monotonic() + 3600
         while sum(map(len, self.accepted)) < wanted or len(self.accepted.completions) == completions:
             assert time.monotonic() < deadline, "the server no longer answers"
             time.sleep(0.02)

@@ -36,6 +36,7 @@ from tests.serve.kill_load import Load
 from tests.serve.postgres_server import PostgresServer
 
 END_S = 3600
+"""Generous: it may run at idle priority, and be stopped for a while."""
 TARGETS = ("api", "worker", "vllm")
 MORE = 6
 """Answers between two kills, at least."""
@@ -48,14 +49,14 @@ class Victims:
         self.settings_file, self.vllm_port = settings_file, vllm_port
         self.vllm: subprocess.Popen[bytes] | None = None
         self.start_vllm()
-        self.server: ApiServer = start_server(settings_file, "--no-worker")
+        self.server: ApiServer = start_server(settings_file, "--no-worker", within_s=END_S)
         self.start_worker()
 
     def kill(self, name: str) -> bool:
         """False where there was nothing to kill."""
         if name == "api":
             end(self.server.process)
-            self.server = start_server(self.settings_file, "--no-worker")
+            self.server = start_server(self.settings_file, "--no-worker", within_s=END_S)
         elif name == "worker":
             end(self.worker)
             self.start_worker()
@@ -223,7 +224,7 @@ def kill_started_by(api: int) -> bool:
 
 
 def require_answer(url: str) -> None:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + END_S
     while True:
         try:
             httpx.get(url)
