@@ -42,7 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("name", nargs="?", help="of the key, for the logs")
     parser.add_argument("overrides", nargs="*", help="key=value, as for serve.api")
     parser.add_argument("--project", default="default", help="whose objects the key opens (default: default)")
-    parser.add_argument("--requests-per-minute", type=int, help="limit of this key, for each API process")
+    parser.add_argument("--requests-per-minute", type=int, help="limit of this key, in all API processes together")
     args = parser.parse_args()
     if args.action != "list" and not args.name:
         raise UserError("no name", where="command line", fix=f"{args.action} NAME")

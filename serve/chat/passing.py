@@ -111,6 +111,8 @@ class StreamedAnswer(Response):
                 piece = piece[before:]
         if piece:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if assembly:
+                assembly.fold()
 
     async def _break_off(self, send: Send, reason: str) -> None:
         """What came of an event that is not whole is left out: clients would choke on half a JSON object."""

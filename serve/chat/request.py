@@ -55,6 +55,11 @@ def require_supported(request: ChatRequest) -> None:
     for key in REFUSED:
         if request.body.get(key) is not None:
             raise not_supported(f"{key} is not supported", key)
+    # A client's template would be run by the server, and the prompt would no longer be the trained one.
+    given = request.body.get("chat_template_kwargs")
+    for where, holder in (("", request.body), ("chat_template_kwargs.", given if isinstance(given, dict) else {})):
+        if holder.get("chat_template") is not None:
+            raise not_supported("A chat template of the request is not used", f"{where}chat_template")
     tools = request.body.get("tools")
     for index, tool in enumerate(tools if isinstance(tools, list) else []):
         if isinstance(tool, dict) and tool.get("type") == "custom":

@@ -19,6 +19,7 @@ from serve.transport.context import Asking, Here
 from serve.transport.errors import ApiError
 from serve.transport.lists import list_object, page, paging
 from serve.transport.metadata import checked_metadata, set_pairs, with_metadata
+from serve.transport.shapes import Completion, Deleted, Listing, StoredMessage, StoredShape, answers
 
 router = APIRouter(prefix="/v1/chat/completions", tags=["chat"])
 BODY = {
@@ -54,10 +55,13 @@ async def create(request: Request) -> Response:
     return await chat.answer(body, caller.project, request.state.request_id, request.headers.get("authorization"))
 
 
-router.add_api_route("", create, methods=["POST"], openapi_extra=BODY, route_class_override=Direct)
+router.add_api_route(
+    "", create, methods=["POST"], openapi_extra=BODY, route_class_override=Direct, response_model=None,
+    responses={200: {"model": Completion, "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)  # fmt: skip
 
 
-@router.get("")
+@router.get("", **answers(Listing[StoredShape]))
 def list_stored(
     here: Here, asking: Asking, request: Request, after: str | None = None, limit: int = 20, order: str = "asc",
     model: str | None = None,
@@ -70,13 +74,13 @@ def list_stored(
         return list_object([completion_object(stored) for stored in found.items], has_more=found.has_more)
 
 
-@router.get("/{completion_id}")
+@router.get("/{completion_id}", **answers(StoredShape))
 def retrieve(here: Here, asking: Asking, completion_id: str) -> dict[str, Any]:
     with here.database.read() as session:
         return completion_object(_find(session, asking.project, completion_id))
 
 
-@router.get("/{completion_id}/messages")
+@router.get("/{completion_id}/messages", **answers(Listing[StoredMessage]))
 def list_messages(
     here: Here, asking: Asking, completion_id: str, after: str | None = None, limit: int = 20, order: str = "asc"
 ) -> dict[str, Any]:
@@ -93,7 +97,7 @@ def list_messages(
     return list_object(messages[: want.limit], has_more=len(messages) > want.limit)
 
 
-@router.post("/{completion_id}")
+@router.post("/{completion_id}", **answers(StoredShape))
 def update(here: Here, asking: Asking, completion_id: str, body: Update) -> dict[str, Any]:
     metadata = checked_metadata(body.metadata) or {}
     with here.database.write() as session:
@@ -103,11 +107,12 @@ def update(here: Here, asking: Asking, completion_id: str, body: Update) -> dict
         return completion_object(stored)
 
 
-@router.delete("/{completion_id}")
+@router.delete("/{completion_id}", **answers(Deleted))
 def delete(here: Here, asking: Asking, completion_id: str) -> dict[str, Any]:
     with here.database.write() as session:
         session.delete(_find(session, asking.project, completion_id))
         set_pairs(session, completion_id, None)
+    here.database.forget()
     return {"id": completion_id, "object": "chat.completion.deleted", "deleted": True}
 
 

@@ -1,12 +1,15 @@
 """Stored completions on their way into the database: all that wait are written in one transaction.
 
-A commit costs a disk's turn; with many answers ending at once each would otherwise wait for all the others'.
+With many answers ending at once each would otherwise wait for all the others' commits. A client waits until its
+completion outlives a kill of this process; the disk's turn, which takes longer than most answers' last events, follows
+within a second.
 """
 
 import asyncio
 import logging
 import queue
 import threading
+import time
 from typing import Any, NamedTuple
 
 from sqlalchemy import insert
@@ -18,6 +21,7 @@ from serve.storage.tables import MetadataPair, StoredCompletion
 
 logger = logging.getLogger("calltune.api")
 MAX_BATCH = 256
+SETTLE_S = 0.5
 
 
 class _Waiting(NamedTuple):
@@ -46,21 +50,40 @@ class StoreWriter:
         self._thread.join()
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            batch = [first]
-            is_last = False
-            while len(batch) < MAX_BATCH and not self._queue.empty():
-                if (item := self._queue.get()) is None:
-                    is_last = True
-                    break
-                batch.append(item)
-            self._write(batch)
+        unsettled_since: float | None = None
+        while True:
+            batch, is_last = self._batch(None if unsettled_since is None else SETTLE_S)
+            if batch:
+                self._write(batch)
+                unsettled_since = unsettled_since or time.monotonic()
+            if unsettled_since and (not batch or is_last or time.monotonic() - unsettled_since > SETTLE_S):
+                unsettled_since = None
+                self._settle()
             if is_last:
                 return
 
+    def _settle(self) -> None:
+        try:
+            self._database.settle()
+        except OSError as error:  # they outlive this process still
+            logger.error("completions may not outlive a power cut", extra={"reason": str(error)})
+
+    def _batch(self, timeout_s: float | None) -> tuple[list[_Waiting], bool]:
+        """What is waiting, nothing after so much time; and whether it is the end."""
+        batch: list[_Waiting] = []
+        try:
+            while len(batch) < MAX_BATCH:
+                item = self._queue.get_nowait() if batch else self._queue.get(timeout=timeout_s)
+                if item is None:
+                    return batch, True
+                batch.append(item)
+        except queue.Empty:
+            pass
+        return batch, False
+
     def _write(self, batch: list[_Waiting]) -> None:
         try:
-            with self._database.write() as session:
+            with self._database.write_soon() as session:
                 # Objects of the mapper would cost the answering thread, which shares the interpreter, ten times this.
                 session.execute(insert(StoredCompletion), [_row(item.kept) for item in batch])
                 if pairs := [pair for item in batch for pair in _pairs(item.kept)]:

@@ -8,7 +8,7 @@ from typing import Any
 _DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]")
 _LONGEST_DONE = len(b"\ndata: [DONE]")
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
-FOLD_BYTES = 1 << 13
+FOLD_BYTES = 1 << 10
 """Chunks repeat their head with each token. So much of them waits, then only what they add up to is kept."""
 _JOINED = {"content", "refusal", "arguments", "reasoning", "reasoning_content"}
 
@@ -30,9 +30,12 @@ class StreamAssembly:
         if end:
             self.is_done = True
             return max(0, len(piece) - (len(self._rest) - end.start()))
-        if len(self._rest) > FOLD_BYTES:
-            self._fold()
         return len(piece)
+
+    def fold(self) -> None:
+        """Call it after each piece, once that is sent on: at the stream's end little is left to be put together."""
+        if len(self._rest) > FOLD_BYTES and not self.is_done:
+            self._fold()
 
     def completion(self) -> dict[str, Any] | None:
         """None for a stream that did not come to its end, told an error, or was no stream of chunks."""

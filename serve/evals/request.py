@@ -10,8 +10,17 @@ from data.section import Section
 from data.user_error import UserError
 from serve.storage.ids import random_text
 from serve.transport.errors import ApiError, invalid_value, not_supported
+from serve.transport.metadata import checked_metadata
 
 MAX_TOOLS = 128
+STORED_SCHEMA: dict[str, Any] = {
+    "type": "object", "required": ["item", "sample"],
+    "properties": {
+        "item": {"type": "object", "properties": {"input": {"type": "array"}, "tools": {"type": "array"}}},
+        "sample": {"type": "object"},
+    },
+}  # fmt: skip
+"""What graders find in a stored completion."""
 
 
 class EvalRequest(BaseModel):
@@ -50,7 +59,19 @@ class ContentSource(Section):
     content: Annotated[list[GivenRow], Field(min_length=1)]
 
 
-Source = Annotated[FileSource | ContentSource, Field(discriminator="type")]
+class StoredSource(Section):
+    """Completions that were stored: their messages become `item.input`, their answers `sample`."""
+
+    type: Literal["stored_completions"]
+    metadata: dict[str, str] | None = None
+    model: str | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
+
+
+Rows = Annotated[FileSource | ContentSource, Field(discriminator="type")]
+Source = Annotated[FileSource | ContentSource | StoredSource, Field(discriminator="type")]
 
 
 class TextPart(Section):
@@ -81,15 +102,21 @@ class ItemReference(Section):
 
 class JsonlSource(Section):
     type: Literal["jsonl"]
-    source: Source
+    source: Rows
 
 
 class CompletionsSource(Section):
+    """A model's answers to the source's items; of stored completions, without a model, the answers that were stored."""
+
     type: Literal["completions"]
     source: Source
-    model: str
-    input_messages: Annotated[Template | ItemReference, Field(discriminator="type")]
-    sampling_params: dict[str, Any] = {}
+    model: str | None = None
+    input_messages: Annotated[Template | ItemReference, Field(discriminator="type")] | None = None
+    sampling_params: dict[str, Any] | None = None
+
+    @property
+    def asks(self) -> bool:
+        return self.model is not None
 
 
 class RunSource(BaseModel):
@@ -98,8 +125,12 @@ class RunSource(BaseModel):
 
 def checked_config(config: dict[str, Any]) -> dict[str, Any]:
     """As the answer has it: `item_schema` is called `schema` there. Raises ApiError."""
-    if config.get("type") != "custom":
-        raise not_supported(f"Evals on {config.get('type')!r} are not supported: use custom", "data_source_config.type")
+    kind = config.get("type")
+    if kind in ("logs", "stored_completions"):  # the older name of the same
+        metadata = checked_metadata(config.get("metadata"))
+        return {"type": kind, "metadata": metadata, "schema": STORED_SCHEMA}
+    if kind != "custom":
+        raise not_supported(f"Evals on {kind!r} are not supported: use custom or logs", "data_source_config.type")
     if not isinstance(config.get("item_schema"), dict):
         raise invalid_value("data_source_config.item_schema", "item_schema must be a JSON Schema object")
     properties: dict[str, Any] = {"item": config["item_schema"]}
@@ -120,17 +151,27 @@ def checked_criteria(criteria: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def checked_source(value: dict[str, Any]) -> JsonlSource | CompletionsSource:
     """Raises ApiError for what is not run here, and RequestValidationError's pydantic kin for a wrong form."""
-    if value.get("type") == "responses" or (value.get("source") or {}).get("type") in (
-        "responses",
-        "stored_completions",
-    ):
-        raise not_supported("This data source is not supported: use jsonl or completions on a file", "data_source")
+    source = value.get("source")
+    if "responses" in (value.get("type"), source.get("type") if isinstance(source, dict) else None):
+        raise not_supported("This data source is not supported: use jsonl or completions", "data_source")
     checked = RunSource.model_validate({"data_source": value}).data_source
     if isinstance(checked, CompletionsSource):
+        _check_asked(checked)
         _check_templates(checked)
-        if len(checked.sampling_params.get("tools") or []) > MAX_TOOLS:
+        tools = (checked.sampling_params or {}).get("tools")
+        if isinstance(tools, list) and len(tools) > MAX_TOOLS:
             raise invalid_value("data_source.sampling_params.tools", f"at most {MAX_TOOLS} tools")
     return checked
+
+
+def _check_asked(source: CompletionsSource) -> None:
+    is_stored = isinstance(source.source, StoredSource)
+    if source.model is None and (not is_stored or source.input_messages or source.sampling_params):
+        raise invalid_value("data_source.model", "a model is needed to answer the items")
+    if source.input_messages is None and not is_stored:
+        raise invalid_value("data_source.input_messages", "input_messages are needed: what is the model asked?")
+    if is_stored and isinstance(source.source, StoredSource):
+        checked_metadata(source.source.metadata)
 
 
 def _check_templates(source: CompletionsSource) -> None:

@@ -28,13 +28,14 @@ from serve.transport.context import Asking, Here
 from serve.transport.errors import ApiError, invalid_value
 from serve.transport.lists import list_object, page, paging
 from serve.transport.metadata import checked_metadata
+from serve.transport.shapes import EvalDeleted, EvalShape, ItemShape, Listing, RunDeleted, RunShape, answers
 from serve.webhooks.outbox import announce
 
 router = APIRouter(prefix="/v1/evals", tags=["evals"])
 OPEN = ("queued", "in_progress")
 
 
-@router.post("", status_code=201)
+@router.post("", **answers(EvalShape, 201))
 def create(here: Here, asking: Asking, body: EvalRequest) -> dict[str, Any]:
     made = Eval(
         id=new_id("eval_"), project=asking.project, created_at=int(time.time()), name=body.name,
@@ -46,7 +47,7 @@ def create(here: Here, asking: Asking, body: EvalRequest) -> dict[str, Any]:
     return eval_object(made)
 
 
-@router.get("")
+@router.get("", **answers(Listing[EvalShape]))
 def list_evals(
     here: Here, asking: Asking, after: str | None = None, limit: int = 20, order: str = "asc",
     order_by: str = "created_at",
@@ -59,13 +60,13 @@ def list_evals(
         return list_object([eval_object(each) for each in found.items], has_more=found.has_more)
 
 
-@router.get("/{eval_id}")
+@router.get("/{eval_id}", **answers(EvalShape))
 def retrieve(here: Here, asking: Asking, eval_id: str) -> dict[str, Any]:
     with here.database.read() as session:
         return eval_object(_find_eval(session, asking.project, eval_id))
 
 
-@router.post("/{eval_id}")
+@router.post("/{eval_id}", **answers(EvalShape))
 def update(here: Here, asking: Asking, eval_id: str, body: EvalUpdate) -> dict[str, Any]:
     with here.database.write() as session:
         made = _find_eval(session, asking.project, eval_id)
@@ -76,7 +77,7 @@ def update(here: Here, asking: Asking, eval_id: str, body: EvalUpdate) -> dict[s
         return eval_object(made)
 
 
-@router.delete("/{eval_id}")
+@router.delete("/{eval_id}", **answers(EvalDeleted))
 def delete(here: Here, asking: Asking, eval_id: str) -> dict[str, Any]:
     """With its runs and their items."""
     with here.database.write() as session:
@@ -87,7 +88,7 @@ def delete(here: Here, asking: Asking, eval_id: str) -> dict[str, Any]:
     return {"object": "eval.deleted", "deleted": True, "eval_id": eval_id}
 
 
-@router.post("/{eval_id}/runs", status_code=201)
+@router.post("/{eval_id}/runs", **answers(RunShape, 201))
 def create_run(here: Here, asking: Asking, eval_id: str, body: RunRequest) -> dict[str, Any]:
     try:
         source = checked_source(body.data_source)
@@ -107,7 +108,7 @@ def create_run(here: Here, asking: Asking, eval_id: str, body: RunRequest) -> di
         return run_object(session, run)
 
 
-@router.get("/{eval_id}/runs")
+@router.get("/{eval_id}/runs", **answers(Listing[RunShape]))
 def list_runs(
     here: Here, asking: Asking, eval_id: str, after: str | None = None, limit: int = 20, order: str = "asc",
     status: str | None = None,
@@ -119,14 +120,14 @@ def list_runs(
         return list_object([run_object(session, run) for run in found.items], has_more=found.has_more)
 
 
-@router.get("/{eval_id}/runs/{run_id}")
+@router.get("/{eval_id}/runs/{run_id}", **answers(RunShape))
 def retrieve_run(here: Here, asking: Asking, eval_id: str, run_id: str) -> dict[str, Any]:
     with here.database.read() as session:
         return run_object(session, _find_run(session, asking.project, eval_id, run_id))
 
 
-@router.post("/{eval_id}/runs/{run_id}")
-@router.post("/{eval_id}/runs/{run_id}/cancel")
+@router.post("/{eval_id}/runs/{run_id}", **answers(RunShape))
+@router.post("/{eval_id}/runs/{run_id}/cancel", **answers(RunShape))
 def cancel_run(here: Here, asking: Asking, eval_id: str, run_id: str) -> dict[str, Any]:
     """The specification has the one address, the SDK asks the other."""
     with here.database.write() as session:
@@ -138,7 +139,7 @@ def cancel_run(here: Here, asking: Asking, eval_id: str, run_id: str) -> dict[st
         return run_object(session, run)
 
 
-@router.delete("/{eval_id}/runs/{run_id}")
+@router.delete("/{eval_id}/runs/{run_id}", **answers(RunDeleted))
 def delete_run(here: Here, asking: Asking, eval_id: str, run_id: str) -> dict[str, Any]:
     with here.database.write() as session:
         session.delete(_find_run(session, asking.project, eval_id, run_id))
@@ -146,7 +147,7 @@ def delete_run(here: Here, asking: Asking, eval_id: str, run_id: str) -> dict[st
     return {"object": "eval.run.deleted", "deleted": True, "run_id": run_id}
 
 
-@router.get("/{eval_id}/runs/{run_id}/output_items")
+@router.get("/{eval_id}/runs/{run_id}/output_items", **answers(Listing[ItemShape]))
 def list_items(
     here: Here, asking: Asking, eval_id: str, run_id: str, after: str | None = None, limit: int = 20,
     order: str = "asc", status: str | None = None,
@@ -162,7 +163,7 @@ def list_items(
         return list_object([item_object(run, item) for item in found.items], has_more=found.has_more)
 
 
-@router.get("/{eval_id}/runs/{run_id}/output_items/{item_id}")
+@router.get("/{eval_id}/runs/{run_id}/output_items/{item_id}", **answers(ItemShape))
 def retrieve_item(here: Here, asking: Asking, eval_id: str, run_id: str, item_id: str) -> dict[str, Any]:
     with here.database.read() as session:
         run = _find_run(session, asking.project, eval_id, run_id)

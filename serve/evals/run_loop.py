@@ -6,14 +6,15 @@ import time
 from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from data.graders.grader import Grade, grade, read_grader
 from data.user_error import UserError
 from serve.chat.asking import Chat
-from serve.evals.request import CompletionsSource, checked_source
-from serve.evals.sampling import EvalRow, answered, graded_sample, messages_of, rows_of
+from serve.evals.request import CompletionsSource, ContentSource, FileSource, StoredSource, checked_source
+from serve.evals.sampling import EvalRow, answered, graded_sample, rows_of
+from serve.evals.stored import stored_rows
 from serve.storage.ids import new_id
 from serve.storage.tables import Eval, EvalItem, EvalRun
 from serve.transport.context import Context
@@ -54,18 +55,39 @@ class RunLoop:
 
     @property
     def _lease_s(self) -> float:
-        return self._context.settings.lease_s * 20  # of one batch of answers
+        return self._context.settings.lease_s / 3
 
     async def _work(self, run: EvalRun) -> None:
+        renewing = asyncio.create_task(self._renew(run.id))  # a batch of answers may take longer than a lease
+        try:
+            await self._answer(run)
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, run_id: str) -> None:
+        while True:
+            await asyncio.sleep(self._lease_s / 4)
+            try:
+                await run_in_threadpool(self._prolong, run_id)
+            except SQLAlchemyError as error:  # away for a while; the next turn tries again
+                logger.error("an eval run's lease was not renewed", extra={"reason": repr(error)[:200]})
+
+    def _prolong(self, run_id: str) -> None:
+        with self._context.database.write() as session:
+            mine = update(EvalRun).where(EvalRun.id == run_id, EvalRun.status == "in_progress")
+            session.execute(mine.values(lease_until=time.time() + self._lease_s))
+
+    async def _answer(self, run: EvalRun) -> None:
         try:
             source = checked_source(run.data_source)
-            rows = await run_in_threadpool(rows_of, source.source, self._context.files)
+            rows = await run_in_threadpool(self._rows, run, source.source)
             done, criteria = await run_in_threadpool(self._begun, run)
-            asked = source if isinstance(source, CompletionsSource) else None
-            left = [(number, row) for number, row in enumerate(rows) if number not in done]
+            asked = source if isinstance(source, CompletionsSource) and source.asks else None
+            left = [row for row in rows if row.number not in done]
             for at in range(0, len(left), AT_ONCE):
-                batch = (self._item(run, number, row, asked, criteria) for number, row in left[at : at + AT_ONCE])
-                items = await asyncio.gather(*batch)
+                items = await asyncio.gather(
+                    *(self._item(run, row, asked, criteria) for row in left[at : at + AT_ONCE])
+                )
                 if not await run_in_threadpool(self._keep, run, items):
                     return
             await run_in_threadpool(self._end, run, None)
@@ -77,6 +99,13 @@ class RunLoop:
             logger.exception("own fault", extra={"run": run.id})
             await run_in_threadpool(self._end, run, {"code": "server_error", "message": repr(error)[:300]})
 
+    def _rows(self, run: EvalRun, source: FileSource | ContentSource | StoredSource) -> list[EvalRow]:
+        if not isinstance(source, StoredSource):
+            return rows_of(source, self._context.files)
+        with self._context.database.read() as session:
+            config = session.scalar(select(Eval.data_source_config).where(Eval.id == run.eval_id)) or {}
+            return stored_rows(session, run.project, source, config.get("metadata") or {})
+
     def _begun(self, run: EvalRun) -> tuple[set[int], list[dict[str, Any]]]:
         """Numbers of the items that are there already, and the criteria."""
         with self._context.database.read() as session:
@@ -85,12 +114,12 @@ class RunLoop:
         return set(done), criteria
 
     async def _item(
-        self, run: EvalRun, number: int, row: EvalRow, source: CompletionsSource | None, criteria: list[dict[str, Any]]
+        self, run: EvalRun, row: EvalRow, source: CompletionsSource | None, criteria: list[dict[str, Any]]
     ) -> EvalItem:
         sample = row.sample
         if source is not None:
             try:
-                sample = await answered(self._chat, source, messages_of(source, row.item), run)
+                sample = await answered(self._chat, source, row.item, run)
             except UserError as error:
                 sample = {"input": [], "output": [], "error": {"code": "invalid_template", "message": error.what}}
         is_error = bool(sample.get("error"))
@@ -102,7 +131,7 @@ class RunLoop:
         ]
         passed = not is_error and all(one.passed for one in grades)
         return EvalItem(
-            id=new_id("outputitem_"), created_at=int(time.time()), run_id=run.id, datasource_item_id=number,
+            id=new_id("outputitem_"), created_at=int(time.time()), run_id=run.id, datasource_item_id=row.number,
             datasource_item=row.item, status="error" if is_error else "pass" if passed else "fail", results=results,
             sample=sample,
         )  # fmt: skip
@@ -113,7 +142,6 @@ class RunLoop:
             held = session.scalar(select(EvalRun).where(EvalRun.id == run.id).with_for_update())
             if held is None or held.status != "in_progress":
                 return False
-            held.lease_until = time.time() + self._lease_s
             session.add_all(items)
             return True
 

@@ -11,12 +11,14 @@ from data.strict_json import load_json
 from data.user_error import UserError
 from serve.chat.asking import Chat
 from serve.chat.request import parse_chat_request
-from serve.evals.request import CompletionsSource, ContentSource, FileSource, Template
+from serve.evals.request import CompletionsSource, ContentSource, FileSource, StoredSource, Template
 from serve.storage.file_store import FileStore
 from serve.transport.errors import ApiError
 
 
 class EvalRow(NamedTuple):
+    number: int
+    """Stays the same when the run goes on after a kill."""
     item: dict[str, Any]
     sample: dict[str, Any]
     """Empty where the model is still to be asked, or the row has none."""
@@ -25,7 +27,7 @@ class EvalRow(NamedTuple):
 def rows_of(source: FileSource | ContentSource, files: FileStore) -> list[EvalRow]:
     """Raises UserError for a file that is gone or holds another kind of rows."""
     if isinstance(source, ContentSource):
-        return [EvalRow(row.item, row.sample or {}) for row in source.content]
+        return [EvalRow(number, row.item, row.sample or {}) for number, row in enumerate(source.content)]
     try:
         text = b"".join(files.read(source.id)).decode("utf-8-sig")
     except FileNotFoundError as error:
@@ -34,12 +36,14 @@ def rows_of(source: FileSource | ContentSource, files: FileStore) -> list[EvalRo
     for number, row in rows:
         if not isinstance(row, dict) or not isinstance(row.get("item"), dict):
             raise UserError(f"line {number} has no object under 'item'", where=source.id)
-    return [EvalRow(row["item"], row.get("sample") or {}) for _, row in rows]
+    return [EvalRow(number, row["item"], row.get("sample") or {}) for number, (_, row) in enumerate(rows)]
 
 
 def messages_of(source: CompletionsSource, item: dict[str, Any]) -> list[dict[str, Any]]:
     """Raises UserError for a template that finds nothing in the item."""
     given, namespaces = source.input_messages, {"item": item}
+    if given is None:
+        return list(item["input"])
     if isinstance(given, Template):
         return [{"role": message.role, "content": fill(message.text, namespaces)} for message in given.template]
     found = look_up(given.item_reference, namespaces)
@@ -48,9 +52,12 @@ def messages_of(source: CompletionsSource, item: dict[str, Any]) -> list[dict[st
     return found
 
 
-async def answered(chat: Chat, source: CompletionsSource, messages: list[dict[str, Any]], run: Any) -> dict[str, Any]:
-    """The output item's `sample`, with an error in it where the model did not answer."""
-    body = {key: value for key, value in source.sampling_params.items() if value is not None}
+async def answered(chat: Chat, source: CompletionsSource, item: dict[str, Any], run: Any) -> dict[str, Any]:
+    """The output item's `sample`, with an error in it where the model did not answer. Raises UserError."""
+    messages = messages_of(source, item)
+    body = {key: value for key, value in (source.sampling_params or {}).items() if value is not None}
+    if isinstance(source.source, StoredSource) and item["tools"]:
+        body = {"tools": item["tools"]} | body
     body |= {"model": source.model, "messages": messages, "stream": False}
     asked = {key: body.get(key) for key in ("temperature", "top_p", "seed", "max_completion_tokens")}
     sample = asked | {"model": source.model, "input": messages, "output": [], "finish_reason": None, "usage": None}

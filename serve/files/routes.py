@@ -15,13 +15,17 @@ from serve.storage.tables import File as StoredFile
 from serve.transport.context import Asking, Here
 from serve.transport.errors import ApiError, invalid_value
 from serve.transport.lists import list_object, page, paging
+from serve.transport.shapes import Deleted, FileShape, Listing, answers
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 MAX_LIST = 10_000
 RESULTS = "fine-tune-results"
+BYTES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
-@router.post("")
+@router.post("", **answers(FileShape))
 def create_file(
     here: Here,
     asking: Asking,
@@ -46,7 +50,7 @@ def create_file(
     return file_object(kept)
 
 
-@router.get("")
+@router.get("", **answers(Listing[FileShape]))
 def list_files(
     here: Here,
     asking: Asking,
@@ -62,13 +66,13 @@ def list_files(
         return list_object([file_object(file) for file in found.items], has_more=found.has_more)
 
 
-@router.get("/{file_id}")
+@router.get("/{file_id}", **answers(FileShape))
 def retrieve_file(here: Here, asking: Asking, file_id: str) -> dict[str, Any]:
     with here.database.read() as session:
         return file_object(find_file(session, asking.project, file_id))
 
 
-@router.get("/{file_id}/content", response_class=Response)
+@router.get("/{file_id}/content", response_class=Response, responses=BYTES)
 def file_content(here: Here, asking: Asking, file_id: str, encoding: Annotated[str | None, Query()] = None) -> Response:
     """The bytes; of a result file base64, as OpenAI gives them, unless `?encoding=plain` or the settings say plain."""
     encoding = encoding or here.settings.results_encoding
@@ -86,7 +90,7 @@ def file_content(here: Here, asking: Asking, file_id: str, encoding: Annotated[s
     return StreamingResponse(pieces, media_type="application/octet-stream", headers=headers)
 
 
-@router.delete("/{file_id}")
+@router.delete("/{file_id}", **answers(Deleted))
 def delete_file(here: Here, asking: Asking, file_id: str) -> dict[str, Any]:
     """A job that is not done yet goes on with the bytes it was given; they go when it ends."""
     with here.database.write() as session:

@@ -22,13 +22,15 @@ from serve.transport.context import Asking, Context, Here
 from serve.transport.errors import ApiError
 from serve.transport.lists import list_object, page, paging
 from serve.transport.metadata import with_metadata
+from serve.transport.openapi import body_schema
+from serve.transport.shapes import CheckpointShape, EventShape, JobShape, Listing, answers
 from serve.webhooks.outbox import announce
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
-BODY = {"requestBody": {"content": {"application/json": {"schema": JobRequest.model_json_schema()}}, "required": True}}
+BODY = {"requestBody": {"content": {"application/json": {"schema": body_schema(JobRequest)}}, "required": True}}
 
 
-@router.post("", openapi_extra=BODY)
+@router.post("", openapi_extra=BODY, **answers(JobShape))
 async def create(
     here: Here,
     asking: Asking,
@@ -42,7 +44,7 @@ async def create(
     return await run_in_threadpool(_create, here, asking.project, _parsed(body), again)
 
 
-@router.get("")
+@router.get("", **answers(Listing[JobShape]))
 def list_jobs(
     here: Here, asking: Asking, request: Request, after: str | None = None, limit: int = 20
 ) -> dict[str, Any]:
@@ -52,13 +54,13 @@ def list_jobs(
         return list_object([job_object(job) for job in found.items], has_more=found.has_more)
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", **answers(JobShape))
 def retrieve(here: Here, asking: Asking, job_id: str) -> dict[str, Any]:
     with here.database.read() as session:
         return job_object(find_job(session, asking.project, job_id))
 
 
-@router.post("/{job_id}/cancel")
+@router.post("/{job_id}/cancel", **answers(JobShape))
 def cancel(here: Here, asking: Asking, job_id: str) -> dict[str, Any]:
     """The worker ends the training within seconds; checkpoints that are written stay."""
     job = _move(here, asking.project, job_id, "cancelled", "cancel", ())
@@ -66,18 +68,18 @@ def cancel(here: Here, asking: Asking, job_id: str) -> dict[str, Any]:
     return job_object(job)
 
 
-@router.post("/{job_id}/pause")
+@router.post("/{job_id}/pause", **answers(JobShape))
 def pause(here: Here, asking: Asking, job_id: str) -> dict[str, Any]:
     return job_object(_move(here, asking.project, job_id, "paused", "pause", ("queued", "running")))
 
 
-@router.post("/{job_id}/resume")
+@router.post("/{job_id}/resume", **answers(JobShape))
 def resume(here: Here, asking: Asking, job_id: str) -> dict[str, Any]:
     """The training goes on from its last checkpoint."""
     return job_object(_move(here, asking.project, job_id, "queued", "resume", ("paused",)))
 
 
-@router.get("/{job_id}/events")
+@router.get("/{job_id}/events", **answers(Listing[EventShape]))
 def list_events(here: Here, asking: Asking, job_id: str, after: str | None = None, limit: int = 20) -> dict[str, Any]:
     with here.database.read() as session:
         rows = select(Event).where(Event.job_id == find_job(session, asking.project, job_id).id)
@@ -85,7 +87,7 @@ def list_events(here: Here, asking: Asking, job_id: str, after: str | None = Non
         return list_object([event_object(event) for event in found.items], has_more=found.has_more)
 
 
-@router.get("/{job_id}/checkpoints")
+@router.get("/{job_id}/checkpoints", **answers(Listing[CheckpointShape]))
 def list_checkpoints(
     here: Here, asking: Asking, job_id: str, after: str | None = None, limit: int = 10
 ) -> dict[str, Any]:

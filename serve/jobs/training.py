@@ -13,8 +13,8 @@ from data.user_error import UserError
 from serve.api_settings import ApiSettings
 from serve.files.keeping import sweep
 from serve.jobs.base_folder import ensure_base
+from serve.jobs.blame import blamed
 from serve.jobs.ending import Failure, fail, succeed
-from serve.jobs.file_check import fault_of_rows
 from serve.jobs.happenings import tell
 from serve.jobs.leases import LostError, held_job, release, renew
 from serve.jobs.left_out import left_out
@@ -173,9 +173,7 @@ class Training:
             less = "a smaller batch_size or local.max_length takes less"
             self._fail(Failure("server_error", f"The training was {ended.reason}; {less}"))
         elif status == 2:
-            fault = fault_of_rows(cause := self._cause())
-            failure = Failure("invalid_training_file", cause, "training_file")
-            self._fail(Failure(fault.code, fault.message, fault.param) if fault else failure)
+            self._fail(blamed(self._cause()))
         else:
             self._fail(Failure("server_error", f"The training ended with status {status}: {self._cause()}"))
 

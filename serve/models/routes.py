@@ -12,11 +12,12 @@ from serve.chat.asking import Chat
 from serve.storage.tables import Model
 from serve.transport.context import Asking, Context, Here
 from serve.transport.errors import ApiError, invalid_value
+from serve.transport.shapes import Deleted, Models, ModelShape, answers
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
-@router.get("")
+@router.get("", **answers(Models))
 def list_models(here: Here, asking: Asking) -> dict[str, Any]:
     with here.database.read() as session:
         tuned = session.scalars(select(Model).where(Model.project == asking.project).order_by(Model.seq.desc())).all()
@@ -25,7 +26,7 @@ def list_models(here: Here, asking: Asking) -> dict[str, Any]:
     return {"object": "list", "data": [*fixed, *(_tuned(model) for model in tuned)]}
 
 
-@router.get("/{name:path}")
+@router.get("/{name:path}", **answers(ModelShape))
 def retrieve(here: Here, asking: Asking, name: str) -> dict[str, Any]:
     if name in here.settings.bases or here.settings.base_of_alias(name):
         return _object(name, 0, "system")
@@ -36,7 +37,7 @@ def retrieve(here: Here, asking: Asking, name: str) -> dict[str, Any]:
     return _tuned(model)
 
 
-@router.delete("/{name:path}")
+@router.delete("/{name:path}", **answers(Deleted))
 async def delete(here: Here, asking: Asking, request: Request, name: str) -> dict[str, Any]:
     """Unloads the adapter and deletes its files; the job and its events stay."""
     if name in here.settings.bases or here.settings.base_of_alias(name):

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -53,6 +54,15 @@ class FileStore:
     def delete(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self._system.rm(self._path(name))
+
+    def delete_partial(self, older_than_s: float) -> None:
+        """What is left of uploads whose process was killed."""
+        before = datetime.now(UTC) - timedelta(seconds=older_than_s)
+        for path in self._system.glob(self._path(".*.partial")):
+            with suppress(FileNotFoundError):
+                changed = self._system.modified(path)
+                if (changed if changed.tzinfo else changed.replace(tzinfo=UTC)) < before:
+                    self._system.rm(path)
 
     def _path(self, name: str) -> str:
         assert "/" not in name and "\\" not in name, name

@@ -1,4 +1,5 @@
-"""What has had its time: expired files, stored completions beyond their retention, events nobody took."""
+"""What has had its time: expired files, stored completions beyond their retention, events nobody took, and what killed
+uploads left."""
 
 import time
 
@@ -24,4 +25,6 @@ def tidy(database: Database, files: FileStore, retention_days: float | None) -> 
             old = select(StoredCompletion.id).where(is_old)
             session.execute(delete(MetadataPair).where(MetadataPair.owner.in_(old)))
             session.execute(delete(StoredCompletion).where(is_old))
+    database.forget()
     sweep(database, files, expired)
+    files.delete_partial(DAY_S)

@@ -40,6 +40,16 @@ class ApiKey(Base):
     created_at: Mapped[int]
 
 
+class RateBucket(Base):
+    """What a key with a limit may still ask, in all API processes together."""
+
+    __tablename__ = "rate_buckets"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    """Its name."""
+    left: Mapped[float] = mapped_column(Float)
+    at: Mapped[float] = mapped_column(Float)
+
+
 class File(Owned, Base):
     """`id` is also the name of its bytes in the file store."""
 

@@ -56,28 +56,6 @@ class KeyRing:
         return found
 
 
-class RateLimits:
-    """Requests a minute for each key, in this process: a bucket that fills steadily and holds a minute's worth."""
-
-    def __init__(self) -> None:
-        self._buckets: dict[str, tuple[float, float]] = {}
-
-    def take(self, caller: Caller, now: float) -> None:
-        """Raises ApiError with the seconds to wait."""
-        if caller.requests_per_minute is None:
-            return
-        size, rate = float(caller.requests_per_minute), caller.requests_per_minute / 60
-        left, at = self._buckets.get(caller.name, (size, now))
-        left = min(size, left + (now - at) * rate)
-        if left < 1:
-            wait_s = f"{(1 - left) / rate:.0f}"
-            raise ApiError(
-                429, f"Rate limit of {caller.requests_per_minute} requests a minute reached", kind="requests",
-                code="rate_limit_exceeded", headers={"Retry-After": max(wait_s, "1", key=int)},
-            )  # fmt: skip
-        self._buckets[caller.name] = (left - 1, now)
-
-
 def new_key(database: Database, name: str, project: str, requests_per_minute: int | None) -> str:
     """Make a key and keep its hash; the key itself is only returned."""
     key = f"sk-{secrets.token_urlsafe(KEY_BYTES)}"

@@ -23,7 +23,9 @@ from serve.transport.context import Context
 from serve.transport.errors import add_error_handlers
 from serve.transport.gate import Gate, Limits
 from serve.transport.measures import Measures
+from serve.transport.openapi import describe
 from serve.transport.operations import router as operations
+from serve.transport.rates import RateLimits
 from serve.transport.unsupported import router as unsupported
 
 
@@ -36,8 +38,9 @@ def create_app(settings: ApiSettings, database: Database) -> FastAPI:
     add_error_handlers(app)
     for router in (chat, files, jobs, models, evals, operations, unsupported):
         app.include_router(router)
+    describe(app)
     limits = Limits(settings.max_body_bytes, settings.max_file_bytes, settings.receive_timeout_s)
-    app.add_middleware(Gate, keys=KeyRing(database), limits=limits, measures=measures)
+    app.add_middleware(Gate, keys=KeyRing(database), rates=RateLimits(database), limits=limits, measures=measures)
     return app
 
 

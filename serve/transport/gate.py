@@ -7,15 +7,17 @@ import asyncio
 import json
 import logging
 import time
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.storage.ids import new_id
-from serve.transport.access import Caller, KeyRing, RateLimits
+from serve.transport.access import Caller, KeyRing
 from serve.transport.errors import FINAL, ApiError
 from serve.transport.measures import Measures
+from serve.transport.rates import RateLimits
 
 logger = logging.getLogger("calltune.api")
 OPEN_PATHS = {"/", "/health", "/metrics", "/favicon.ico"}
@@ -30,9 +32,8 @@ class Limits(NamedTuple):
 
 
 class Gate:
-    def __init__(self, app: ASGIApp, keys: KeyRing, limits: Limits, measures: Measures) -> None:
-        self.app, self.keys, self.limits, self.measures = app, keys, limits, measures
-        self.rates = RateLimits()
+    def __init__(self, app: ASGIApp, keys: KeyRing, rates: RateLimits, limits: Limits, measures: Measures) -> None:
+        self.app, self.keys, self.rates, self.limits, self.measures = app, keys, rates, limits, measures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,15 +55,19 @@ class Gate:
         if scope["path"] in OPEN_PATHS:
             return None
         if not self.keys.is_fresh:
-            await self._read_keys()
+            await self._asked(self.keys.read)
         given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
         caller = self.keys.caller(given)
-        self.rates.take(caller, time.monotonic())
+        if not self.rates.take_held(caller):
+            await self._asked(self.rates.take, caller)
         return caller
 
-    async def _read_keys(self) -> None:
+    async def _asked(self, question: Callable[..., None], *arguments: Any) -> None:
+        """Something that only the database knows, asked in a thread."""
         try:
-            await run_in_threadpool(self.keys.read)
+            await run_in_threadpool(question, *arguments)
+        except ApiError:
+            raise
         except Exception as error:  # whatever the database raises, nobody is let in unseen
             reason = " ".join(str(error).split())
             logger.error("keys cannot be read", extra={"reason": reason})

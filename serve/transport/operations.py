@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from serve.storage.tables import Job
 from serve.transport.context import Here
+from serve.transport.shapes import Health, answers
 
 router = APIRouter(tags=["operations"])
 STATUSES = ("validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled")
@@ -36,7 +37,7 @@ async def status_page() -> HTMLResponse:
     return HTMLResponse(PAGE, headers={"content-security-policy": POLICY, "x-content-type-options": "nosniff"})
 
 
-@router.get("/health")
+@router.get("/health", **answers(Health))
 def health(here: Here, request: Request) -> JSONResponse:
     """200 while the database answers. Of each vLLM its state, and why it is down: the others answer meanwhile."""
     with here.database.read() as session:

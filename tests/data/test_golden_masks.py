@@ -130,6 +130,7 @@ def require_same_ids(rendered: Rendered) -> None:
     assert [pair for pair in pairs if pair[1] not in (IGNORE, pair[0])] == []
 
 
+@pytest.mark.contract(8)
 @pytest.mark.parametrize("golden", GOLDEN.values(), ids=GOLDEN)
 def test_chatml_trains_exactly_these_tokens(golden: Golden, chatml: Any) -> None:
     rendered = render(golden.row, chatml, load_template("chatml"))
@@ -137,6 +138,7 @@ def test_chatml_trains_exactly_these_tokens(golden: Golden, chatml: Any) -> None
     require_same_ids(rendered)
 
 
+@pytest.mark.contract(8)
 @pytest.mark.parametrize("golden", GOLDEN.values(), ids=GOLDEN)
 def test_llama3_trains_exactly_these_tokens(golden: Golden, llama: Any) -> None:
     rendered = render(golden.row, llama, load_template("llama3"))

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 
 from data.reading import NumberedRow, read_rows
 from data.row import Row
+from data.task_api.scenarios import synthesize
 from data.template import load_template
 from eval.front_end import FrontEnd
 from eval.parity_check import Renderer, Tally, check_row
@@ -51,6 +52,7 @@ def compare(rows: list[NumberedRow], renderer: Renderer, front_end: FrontEnd) ->
     return asyncio.run(run())
 
 
+@pytest.mark.contract(9)
 @pytest.mark.parametrize("name", TRICKY_ROWS)
 def test_tricky_rows_are_trained_as_they_are_served(name: str, renderer: Renderer, front_end: FrontEnd) -> None:
     row = Row.model_validate(TRICKY_ROWS[name])
@@ -60,6 +62,7 @@ def test_tricky_rows_are_trained_as_they_are_served(name: str, renderer: Rendere
     assert tally.turns_parsed == sum(message.is_trained for message in row.messages)
 
 
+@pytest.mark.contract(9)
 @pytest.mark.parametrize("name", ["taskmaster_coffee", "seal_tools", "home_assistant"])
 def test_real_rows_are_trained_as_they_are_served(
     name: str, shared_data: Path, renderer: Renderer, front_end: FrontEnd
@@ -67,6 +70,14 @@ def test_real_rows_are_trained_as_they_are_served(
     rows = sample(read_rows(shared_data / name / "train.jsonl"))
     tally = compare(rows, renderer, front_end)
     assert (tally.refused, tally.differences, tally.rows) == ([], [], SAMPLE)
+
+
+@pytest.mark.contract(9)
+def test_thirty_made_rows_with_tools_are_trained_as_they_are_served(renderer: Renderer, front_end: FrontEnd) -> None:
+    made = [Row.model_validate(row) for row in synthesize(30, 1, seed=3, level="full").train]
+    tally = compare([NumberedRow(Path("made"), line, row) for line, row in enumerate(made, 1)], renderer, front_end)
+    assert (tally.refused, tally.differences, tally.rows) == ([], [], 30)
+    assert all(row.tools for row in made) and tally.turns_parsed > 30
 
 
 def sample(rows: list[NumberedRow]) -> list[NumberedRow]:

@@ -77,13 +77,13 @@ def api_server(settings_file: Path, *options: str) -> Iterator[ApiServer]:
         server.process.wait()
 
 
-def start_server(settings_file: Path, *options: str) -> ApiServer:
+def start_server(settings_file: Path, *options: str, within_s: float = START_S) -> ApiServer:
     log = settings_file.with_suffix(".log")
     began = log.stat().st_size if log.is_file() else 0
     command = [sys.executable, "-m", "serve.api", str(settings_file), *options]
     with log.open("ab") as out:
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out)
-    deadline = time.monotonic() + START_S
+    deadline = time.monotonic() + within_s
     while not (found := re.search(r"base_url (\S+)", log.read_text()[began:])):
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)

@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--streams", type=int, default=1000)
+    parser.add_argument("--streams", type=int, default=1000, help="0: overhead alone (default: 1000)")
     parser.add_argument("--together", action="store_true", help="the worst case: all ask at the same moment")
     args = parser.parse_args()
     port = free_port("127.0.0.1")
@@ -76,8 +76,9 @@ async def measure(direct: str, through: str, api: psutil.Process, args: argparse
                 f"median +{median[through] - median[direct]:.1f} ms, p99 +{p99[through] - p99[direct]:.1f} ms "
                 f"(n {len(asked[direct])} each, concurrency {args.concurrency})"
             )
-        await cost(http, through, api)
-        await memory(http, through, api, args.streams)
+        if args.streams:
+            await cost(http, through, api)
+            await memory(http, through, api, args.streams)
 
 
 async def worker(http: aiohttp.ClientSession, url: str, together: bool) -> list[Timing]:

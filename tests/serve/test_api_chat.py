@@ -138,6 +138,20 @@ def test_only_whole_answers_with_consent_are_stored_and_redacted(api: ApiServer,
     assert "bob.smith" not in api.log
 
 
+def test_what_was_deleted_is_on_the_disk_no_more(api: ApiServer) -> None:
+    client, secret = api.client(), "Zanzibar-8152"
+    kept = client.chat.completions.create(**body("Pemba-8153", store=True)).id
+    gone = client.chat.completions.create(**body(secret, store=True, metadata={"for": secret})).id
+
+    def on_disk(text: str) -> bool:
+        return any(text.encode() in path.read_bytes() for path in api.settings.storage.glob("api.db*"))
+
+    assert on_disk(secret)
+    client.chat.completions.delete(gone)
+    assert not on_disk(secret) and on_disk("Pemba-8153")
+    assert client.chat.completions.retrieve(kept).id == kept
+
+
 def test_models_that_are_not_ours_go_to_the_upstream_unchanged(api: ApiServer, planted: str) -> None:
     request = body("text", model="gpt-5", store=True, metadata={"for": "upstream"}, service_tier="flex")
     answer = httpx.post(
@@ -198,6 +212,7 @@ def assembled(stream: bytes, size: int = 1000) -> tuple[dict[str, Any] | None, b
     for at in range(0, len(stream), size):
         piece = stream[at : at + size]
         before += piece[: assembly.add(piece)]
+        assembly.fold()
         if assembly.is_done:
             break
     return assembly.completion(), before

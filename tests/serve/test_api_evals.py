@@ -116,7 +116,8 @@ REFUSED = {
     "grader": ({"testing_criteria": [NAME | {"type": "python"}]}, "testing_criteria.0", "invalid_value"),
     "template": ({"testing_criteria": [NAME | {"input": "{{item.a()}}"}]}, "testing_criteria.0", "invalid_value"),
     "no criteria": ({"testing_criteria": []}, "testing_criteria", "invalid_value"),
-    "logs": ({"data_source_config": {"type": "logs"}}, "data_source_config.type", "not_supported_locally"),
+    "responses": ({"data_source_config": {"type": "responses"}}, "data_source_config.type", "not_supported_locally"),
+    "log filters": ({"data_source_config": {"type": "logs", "metadata": {"a": 1}}}, "metadata.a", "invalid_value"),
     "unknown": ({"extra_body": {"owner": "x"}}, "owner", "unknown_parameter"),
 }
 
@@ -134,6 +135,10 @@ def test_sources_that_cannot_be_run_here_are_refused(client: OpenAI) -> None:
     sources: list[Any] = [
         {"type": "responses"}, {"type": "jsonl", "source": {"type": "file_content", "content": []}},
         completions([{}], input_messages={"type": "item_reference", "item_reference": "os.environ"}),
+        completions([{}], model=None), completions([{}], input_messages=None), completions([{}], source="stored"),
+        {"type": "completions", "source": {"type": "stored_completions", "limit": 0}},
+        {"type": "completions", "source": {"type": "stored_completions"}, "sampling_params": {"seed": 1}},
+        {"type": "jsonl", "source": {"type": "stored_completions"}},
     ]  # fmt: skip
     for source in sources:
         with pytest.raises(openai.BadRequestError):
@@ -144,7 +149,7 @@ def test_sources_that_cannot_be_run_here_are_refused(client: OpenAI) -> None:
 
 
 def test_a_run_goes_on_after_its_api_was_killed(planted: str, tmp_path: Path) -> None:
-    settings = write_settings(tmp_path, engines={BASE: f"{planted}/v1"}, lease_s=0.1)
+    settings = write_settings(tmp_path, engines={BASE: f"{planted}/v1"}, lease_s=9)
     server = start_server(settings, "--no-worker")
     try:
         client = server.client()
@@ -156,6 +161,8 @@ def test_a_run_goes_on_after_its_api_was_killed(planted: str, tmp_path: Path) ->
     finally:
         server.process.kill()
         server.process.wait()
+    killed_at = time.monotonic()
     with api_server(settings, "--no-worker") as again:
         run = ended(again.client(), made.id, run_id)
+        assert time.monotonic() - killed_at < 30  # a third of a lease, and the start of the API
         assert run.result_counts.model_dump() == {"total": 100, "passed": 100, "failed": 0, "errored": 0}

@@ -62,6 +62,7 @@ def outcomes(api: ApiServer, client: OpenAI) -> Iterator[dict[str, list[str]]]:
     yield found | {name: told(client, job_id) for name, job_id in jobs.items()}
 
 
+@pytest.mark.contract(6)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rule_is_told_in_openais_words(outcomes: dict[str, list[str]], name: str) -> None:
     sections = EXPECTED.read_text().split("== ")[1:]

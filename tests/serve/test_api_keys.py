@@ -1,5 +1,6 @@
 """API keys: who is let in, what each sees, how often it may ask."""
 
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -7,7 +8,7 @@ import openai
 import pytest
 
 from serve.storage.database import Database
-from serve.transport.access import new_key
+from serve.transport.access import FRESH_S, new_key
 from tests.serve.api_server import BASE, ApiServer, api_server, upload, write_settings
 
 
@@ -65,6 +66,19 @@ def test_two_keys_at_once_open_nothing(locked: tuple[ApiServer, dict[str, str]])
     server, keys = locked
     sent = [("Authorization", f"Bearer {keys['red']}"), ("Authorization", f"Bearer {keys['blue']}")]
     assert httpx.get(f"{server.base_url}/files", headers=sent).status_code == 401
+
+
+def test_several_apis_allow_a_key_no_more_than_one_would(locked: tuple[ApiServer, dict[str, str]]) -> None:
+    server, _ = locked
+    key = new_key(Database(server.settings.database_url), "shared", "red", 12)
+    time.sleep(FRESH_S)  # until the running one has read its keys again
+    with api_server(server.settings_file, "--no-worker") as second:
+        urls = [f"{each.base_url}/files" for each in (server, second)] * 12
+        began = time.monotonic()
+        answers = [httpx.get(url, headers={"Authorization": f"Bearer {key}"}).status_code for url in urls]
+        refilled = (time.monotonic() - began) * 12 / 60
+    assert answers[:12] == [200] * 12
+    assert 12 <= answers.count(200) <= 13 + refilled and set(answers) == {200, 429}
 
 
 def test_a_key_may_ask_only_so_often(locked: tuple[ApiServer, dict[str, str]]) -> None:

@@ -2,43 +2,22 @@
 
 import random
 import threading
-import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import openai
 import pytest
-from openai import OpenAI
 
 from serve.jobs.leases import claim
 from serve.jobs.worker_loop import WorkerLoop
 from serve.storage.database import Database
 from serve.storage.file_store import FileStore
-from tests.serve.api_server import (
-    BASE,
-    FAKE_RUN,
-    ApiServer,
-    api_server,
-    ended,
-    rows_file,
-    running_worker,
-    start_server,
-    upload,
-    write_settings,
-)  # fmt: skip
+from tests.serve.api_server import BASE, FAKE_RUN, api_server, ended, upload, write_settings
+from tests.serve.kill_test import TARGETS, database, run
 from tests.serve.postgres_server import PostgresServer
 
-KILLS = 8
+KILLS = 9
 SHORT: dict[str, Any] = {"hyperparameters": {"n_epochs": 3, "batch_size": 5}}
 """Six steps, three checkpoints."""
-
-
-class Accepted(NamedTuple):
-    """What the server said yes to."""
-
-    jobs: list[str]
-    files: list[str]
-    completions: list[str]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -103,56 +82,10 @@ def test_a_job_is_claimed_by_one_worker_alone(settings_file: Path) -> None:
 
 
 @pytest.mark.slow
-def test_kills_of_the_api_and_the_worker_lose_and_double_nothing(settings_file: Path) -> None:
-    random.seed(1)
-    server = start_server(settings_file, "--no-worker")
-    accepted = Accepted([], [], [])
-    try:
-        for _ in range(KILLS):
-            load(server, accepted, threading.Timer(random.uniform(0.0, 0.4), server.process.kill))
-            server.process.wait()
-            server = start_server(settings_file, "--no-worker")
-        for _ in range(6):
-            with running_worker(server.settings, seconds=0.2):
-                time.sleep(random.uniform(0.1, 1.5))
-        client = server.client()
-        with running_worker(server.settings):
-            ends = [ended(client, job_id, 300) for job_id in accepted.jobs]
-        assert [job.status for job in ends] == ["succeeded"] * len(accepted.jobs)
-        require_kept(client, accepted)
-    finally:
-        server.process.kill()
-
-
-def require_kept(client: OpenAI, accepted: Accepted) -> None:
-    """Each once; one more of each kind, for each kill, may have been written down before its answer was lost."""
-    stored = [completion.id for completion in client.chat.completions.list(limit=100)]
-    files = [file.id for file in client.files.list(purpose="fine-tune")]
-    jobs = [job.id for job in client.fine_tuning.jobs.list(limit=100)]
-    for kept, given in ((stored, accepted.completions), (files, accepted.files), (jobs, accepted.jobs)):
-        assert given and set(given) <= set(kept) and len(set(kept)) == len(kept) <= len(given) + KILLS
-    for file_id in accepted.files:
-        assert client.files.content(file_id).read() == rows_file(10)[1]
-    for job_id in accepted.jobs:
-        told = [event.message for event in client.fine_tuning.jobs.list_events(job_id, limit=100)]
-        assert len(told) == len(set(told))
-        (results,) = client.fine_tuning.jobs.retrieve(job_id).result_files
-        assert client.files.content(results).read()
-
-
-def load(server: ApiServer, accepted: Accepted, kill: threading.Timer) -> None:
-    """Uploads, up to three jobs and stored completions, until the server is killed, some time after the first."""
-    client: OpenAI = server.client(timeout=10)
-    enough = len(accepted.jobs) + 3
-    try:
-        while True:
-            accepted.files.append(upload(client))
-            if len(accepted.jobs) < enough:
-                job = client.fine_tuning.jobs.create(training_file=accepted.files[-1], model=BASE, **SHORT)
-                accepted.jobs.append(job.id)
-            ask: Any = {"model": BASE, "messages": [{"role": "user", "content": "text"}], "store": True}
-            accepted.completions.append(client.chat.completions.create(**ask).id)
-            if not kill.ident:
-                kill.start()
-    except openai.APIConnectionError:
-        kill.join()
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_kills_of_the_api_the_worker_and_vllm_lose_and_double_nothing(kind: str, tmp_path: Path) -> None:
+    with database(kind) as url:
+        found = run(tmp_path, url, KILLS, seed=4)
+    assert found["faults"] == [], found
+    assert sum(found["kills"].values()) == KILLS and set(found["kills"]) == set(TARGETS)
+    assert all(count >= KILLS for count in found["accepted"].values()) and found["broken_requests"], found

@@ -56,4 +56,5 @@ def test_the_guide_is_followed_word_for_word(planted: str, tmp_path: Path) -> No
         server.process.wait()
     assert names["job"].status == "succeeded"  # type: ignore[attr-defined]
     assert names["run"].result_counts.passed == 1  # type: ignore[attr-defined]
+    assert names["stored_run"].result_counts.passed == 1  # type: ignore[attr-defined]
     assert (tmp_path / "stored-rows.jsonl").read_text().count("\n") == 1  # no splitlines: the answer holds U+2028
