@@ -1,7 +1,7 @@
 """Check rows before a GPU-hour is spent: figures, advice, then every fault as FILE:LINE: message M, key "K": reason.
 
     python -m data.check FILE.jsonl... [--test FILE...] [--tokenizer FOLDER] [--html OUT] [--json OUT]
-    python -m data.check --recipe RECIPE.yaml [--rule NAME=off]...
+    python -m data.check --recipe RECIPE.yaml [--rule NAME=off]... [--unfinished FOLDER]
 
 With --test (or a recipe) rows that are trained on and held out are told; with a tokenizer each row is also rendered as
 training renders it. Rules and severities: data/rules/severities.py.
@@ -9,6 +9,7 @@ Exit 0: no errors, warnings and advice allowed; 2: errors.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import shlex
@@ -25,7 +26,7 @@ from data.checking.row_view import RowView, row_view
 from data.checking.run_cost import RunCost
 from data.checking.table import print_check
 from data.checking.tool_coverage import tool_coverage
-from data.reading import NumberedPreference, NumberedRow, RowFile, read_row_file
+from data.reading import NumberedPreference, NumberedRow, RowFile, file_sha256, read_row_file
 from data.row_summary import good_preferences, good_rows, summarise
 from data.rules.findings import Finding, by_rule
 from data.rules.sets import set_findings
@@ -33,6 +34,7 @@ from data.rules.severities import DEFAULTS, RuleSeverities, severities_beside, w
 from data.settings import DEFAULT_EPOCHS, DataRecipe, load_settings, num_epochs
 from data.stored_rows import joined
 from data.tokenizer_folder import TokenizerFolder, open_tokenizer_folder
+from data.unfinished import NOTHING_KEPT, Unfinished
 from data.user_error import UserError, run_program
 from data.whole_file import real_path, write_whole
 
@@ -51,16 +53,31 @@ class Options(NamedTuple):
     epochs: float
 
 
+class Rendering(NamedTuple):
+    folder: TokenizerFolder | None
+    max_length: int | None
+    severities: RuleSeverities
+    unfinished: Unfinished
+
+
 def main() -> int:
     args = _arguments()
     folder = open_tokenizer_folder(args.tokenizer, args.template) if args.tokenizer else None
     options = _options(args)
-    splits = [[read_row_file(path, options.severities) for path in paths] for paths in (options.train, options.test)]
+    unfinished = _unfinished(args, options, folder)
+    splits = [
+        [read_row_file(path, options.severities, unfinished) for path in paths]
+        for paths in (options.train, options.test)
+    ]
     files = splits[0] + splits[1]
     severities = options.severities or severities_beside(files[0].path)
     findings = [finding for file in files for finding in file.findings]
     findings += set_findings(_rows(splits[0]), _rows(splits[1]), severities)
-    measured = [_measure(split, findings, folder, args.max_length, severities) for split in splits]
+    rendering = Rendering(folder, args.max_length, severities, unfinished)
+    measured = [
+        _measure(split, findings, rendering, f"lengths-{name}")
+        for split, name in zip(splits, ("train", "test"), strict=True)
+    ]
     training, held_out = (_split(*pair, findings, severities) for pair in zip(splits, measured, strict=True))
     result = CheckResult(
         files=[file.path for file in files],
@@ -76,6 +93,7 @@ def main() -> int:
     if args.html:
         command = shlex.join(["python", "-m", "data.check", *sys.argv[1:]])
         write_page(args.html, result, _sample(splits[0] or splits[1], findings, folder), command)
+    unfinished.remove()
     return 2 if result.num_errors else 0
 
 
@@ -98,6 +116,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tokens-per-second", type=float, metavar="N", help="of your GPU in training: tell GPU-hours")
     parser.add_argument("--all", action="store_true", help=f"print all findings, not {SHOWN_PER_RULE} a rule")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures, the advice and all findings here")
+    parser.add_argument(
+        "--unfinished", type=Path, metavar="FOLDER",
+        help="keep what is found of large files here until the end: the same command goes on after a kill",
+    )  # fmt: skip
     parser.add_argument("--html", type=Path, metavar="OUT", help="write them here as one page, with rows to browse")
     args = parser.parse_args()
     _require_sense(args)
@@ -137,26 +159,30 @@ def _options(args: argparse.Namespace) -> Options:
     return Options(train, test, severities, args.epochs or num_epochs(recipe.sft if recipe else {}))
 
 
+def _unfinished(args: argparse.Namespace, options: Options, folder: TokenizerFolder | None) -> Unfinished:
+    if not args.unfinished:
+        return NOTHING_KEPT
+    files = [[str(path), file_sha256(path), severities_beside(path)] for path in (*options.train, *options.test)]
+    rendered_with = [folder.template.source, folder.tokenizer.backend_tokenizer.to_str()] if folder else []
+    inputs = repr([files, options.train, options.severities, rendered_with])
+    return Unfinished.named(args.unfinished, hashlib.sha256(inputs.encode()).hexdigest())
+
+
 def _rows(files: list[RowFile]) -> Sequence[NumberedRow]:
     return joined([file.rows for file in files])
 
 
-def _measure(
-    files: list[RowFile],
-    findings: list[Finding],
-    folder: TokenizerFolder | None,
-    max_length: int | None,
-    severities: RuleSeverities,
-) -> "Measured | None":
+def _measure(files: list[RowFile], findings: list[Finding], how: Rendering, stage: str) -> "Measured | None":
     """The figures in tokens; what cannot be rendered or is too long is added to `findings`."""
-    if not folder or not files:
+    if not how.folder or not files:
         return None
     from data.token_summary import measure
 
     good: Sequence[NumberedRow | NumberedPreference] = joined(
         [good_rows(files, findings), good_preferences(files, findings)]
     )
-    measured = measure(good, folder.tokenizer, folder.template, max_length or folder.max_length, severities)
+    tokenizer, template, max_length = how.folder
+    measured = measure(good, tokenizer, template, how.max_length or max_length, how.severities, how.unfinished, stage)
     findings += measured.findings
     return measured
 

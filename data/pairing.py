@@ -19,6 +19,7 @@ from data.reading import NumberedRow, read_rows
 from data.row import FunctionCall, Message, Row, ToolCall
 from data.rules.preferences import preference_faults
 from data.rules.severities import severities_beside
+from data.strict_json import is_writable
 from data.user_error import UserError
 
 
@@ -91,6 +92,8 @@ def _pair(item: EvaluatedItem, row: Row) -> PreferenceRow | str:
     """The pair, or why none can be made of the answer."""
     if item.answer.finish_reason == "length":
         return "cut off at the token limit"
+    if not is_writable(item.answer.content or ""):
+        return "half a surrogate pair"
     try:
         given = Message(role="assistant", content=item.answer.content or None, tool_calls=_calls(item) or None)
     except ValidationError:

@@ -15,7 +15,7 @@ from data.legacy_functions import as_written, convert, is_legacy
 from data.parallel_rows import Chunk, chunks, on_all_cores
 from data.preference_row import PreferenceRow
 from data.row import JsonObject, Row
-from data.row_lines import LineFile, row_lines
+from data.row_lines import LineFile, is_document, row_lines
 from data.rules.findings import Fault, Finding, place
 from data.rules.form import form_faults, without_extra_keys
 from data.rules.preferences import is_preference, preference_faults, with_place_hint, with_todays_names
@@ -128,21 +128,13 @@ def read_row_file(
     file = _stored(path, severities, unfinished) if is_large(path) else _held(path, severities)
     if not file.num_lines:
         raise UserError("the file is empty", where=str(path), fix="one JSON object a line: messages and tools")
-    if not file.rows and not file.preferences and _is_document(file):
+    has_objects = any(finding.fault.rule != "broken_json" for finding in file.findings)
+    if not (file.rows or file.preferences or has_objects) and is_document(path, file.num_lines):
         what, fix = "is one JSON document, not one row a line", f"python -m data.convert {path} --out ROWS.jsonl"
         raise UserError(what, where=str(path), fix=fix)
     if file.rows and file.preferences:
         file.findings.append(_mixed(file, severities))
     return file
-
-
-def _is_document(file: RowFile) -> bool:
-    """A list of rows, or an object over many lines. Of a pipe nobody can tell: it is read but once."""
-    if any(finding.fault.rule != "broken_json" for finding in file.findings) or not file.path.is_file():
-        return False
-    first = next(line for line in map(bytes.strip, row_lines(file.path)) if line)
-    is_list = first.startswith(b"[") and (file.num_lines == 1 or not first.endswith(b"]"))
-    return first in (b"[", b"{") or is_list
 
 
 def is_large(path: Path) -> bool:

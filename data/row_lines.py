@@ -34,6 +34,16 @@ def row_lines(path: Path) -> Iterator[bytes]:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
 
 
+def is_document(path: Path, num_lines: int) -> bool:
+    """Whether a file without a whole object in any line is a list of them, or one over many lines. Of a pipe nobody
+    can tell: it is read but once."""
+    if not path.is_file():
+        return False
+    first = next(line for line in map(bytes.strip, row_lines(path)) if line)
+    is_list = first.startswith(b"[") and (num_lines == 1 or not first.endswith(b"]"))
+    return first in (b"[", b"{") or is_list
+
+
 class LineFile:
     """Lines that stay on disk, found by their number; 8 bytes of memory for each."""
 

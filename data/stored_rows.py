@@ -55,6 +55,9 @@ class StoredRows(Sequence[Numbered]):
         kept = array("I", (number for number in self._numbers if number not in lines))
         return StoredRows(self._lines, kept, self.read)
 
+    def after(self, num_first: int) -> "StoredRows[Numbered]":
+        return StoredRows(self._lines, self._numbers[num_first:], self.read)
+
     def _row(self, number: int) -> Numbered:
         return self.read(number, self._lines[number])
 
@@ -96,3 +99,14 @@ def without(rows: Sequence[Numbered], lines: Collection[int]) -> Sequence[Number
     if isinstance(rows, StoredRows):
         return rows.without(lines)
     return [row for row in rows if row.line not in lines]
+
+
+def after(rows: Sequence[Numbered], num_first: int) -> Sequence[Numbered]:
+    """The rows but for so many at their start; those that lie on disk stay there."""
+    if isinstance(rows, JoinedRows):
+        parts = []
+        for part in rows.parts:
+            parts.append(after(part, num_first))
+            num_first = max(0, num_first - len(part))
+        return JoinedRows(parts)
+    return rows.after(num_first) if isinstance(rows, StoredRows) else rows[num_first:]

@@ -26,12 +26,13 @@ def load_json(text: str) -> Any:
     if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
         raise ValueError("nested too deeply")
     # Half a surrogate pair is legal as an escape, but no tokenizer and no file takes it.
-    if "\\u" in text and not _is_writable(to_json(value)):
+    if "\\u" in text and not is_writable(to_json(value)):
         raise ValueError("half a surrogate pair (\\ud800 to \\udfff) is no character")
     return value
 
 
-def _is_writable(text: str) -> bool:
+def is_writable(text: str) -> bool:
+    """False for half a surrogate pair, which `json.loads` takes and no file."""
     try:
         text.encode()
     except UnicodeEncodeError:

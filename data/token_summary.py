@@ -3,18 +3,21 @@
 import math
 from array import array
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from data.parallel_render import row_lengths
+from data.parallel_render import RowLengths, row_lengths
 from data.progress_bar import progress_over
 from data.reading import NumberedPreference, NumberedRow
 from data.render import Tokenizer
 from data.row import JsonObject
 from data.rules.findings import Fault, Finding, place
 from data.rules.severities import RuleSeverities
+from data.stored_rows import after
 from data.template import Template
+from data.unfinished import NOTHING_KEPT, Unfinished
 
 
 class Spread(NamedTuple):
@@ -61,13 +64,17 @@ def measure(
     template: Template,
     max_length: int | None,
     severities: RuleSeverities,
+    unfinished: Unfinished = NOTHING_KEPT,
+    stage: str = "",
 ) -> Measured:
     """Render every row as training does; a preference row is two, one for each output."""
     tokens, trained = array("L"), array("L")
     findings: list[Finding] = []
-    with progress_over(row_lengths(rows, tokenizer, template), "rendering rows", len(rows)) as measured:
+    results = unfinished.results(stage, lambda done: map(_as_list, row_lengths(after(rows, done), tokenizer, template)))
+    found = (RowLengths(Path(path), *others) for path, *others in results)
+    with progress_over(found, "rendering rows", len(rows)) as measured:
         for row in measured:
-            for length, num_trained in row.lengths:
+            for length, num_trained in row.lengths:  # lists, where they were written down
                 tokens.append(length)
                 trained.append(num_trained)
                 if max_length and length > max_length:
@@ -79,6 +86,10 @@ def measure(
             if row.fault:
                 findings += place(row.path, row.line, [_render_fault(template, row.fault, row.fix)], severities)
     return Measured(_summary(template, max_length, tokens, trained), tokens, trained, findings)
+
+
+def _as_list(found: RowLengths) -> list[Any]:
+    return [str(found.path), *found[1:]]
 
 
 def _summary(template: Template, max_length: int | None, tokens: Sequence[int], trained: Sequence[int]) -> TokenSummary:

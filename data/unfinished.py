@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.journal import open_journal
+from data.user_error import UserError
 from data.whole_file import write_whole
 
 END = "end"
@@ -20,6 +21,13 @@ class Unfinished:
         if folder and not ((folder / "key").is_file() and (folder / "key").read_text() == key):
             shutil.rmtree(folder, ignore_errors=True)
             write_whole(folder / "key", key)
+
+    @classmethod
+    def named(cls, folder: Path, key: str) -> "Unfinished":
+        """In a folder that the user names. Raises UserError for one that holds other things."""
+        if folder.exists() and not (folder / "key").is_file() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise UserError("holds other things", where=str(folder), fix="name a folder that is not there yet")
+        return cls(folder, key)
 
     def results(self, stage: str, make: Callable[[int], Iterable[list[Any]]]) -> Iterator[list[Any]]:
         """The results of a stage, as lists that are written as JSON; `make(n)` gives all but the first `n` of them."""

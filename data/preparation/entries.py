@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, overload
 
 from data.reading import NumberedRow
 from data.row import JsonObject, Row
+from data.row_batches import in_batches
 from data.rules.sets import calls_text, row_text
 from data.scratch_rows import ScratchRows
 from data.stored_rows import StoredRows
@@ -96,8 +98,7 @@ class StageResult(NamedTuple):
 
 
 def entry_of(source: str, numbered: NumberedRow | StoredRow) -> Entry:
-    row = numbered.row
-    return Entry(source, numbered, _digest(row_text(row)), _digest(calls_text(row)))
+    return Entry(source, numbered, *_hashes(numbered.row))
 
 
 def entries_of(source: str, rows: Sequence[NumberedRow]) -> list[Entry]:
@@ -107,7 +108,18 @@ def entries_of(source: str, rows: Sequence[NumberedRow]) -> list[Entry]:
     if not rows:
         return []
     path = rows[0].path
-    return [entry_of(source, StoredRow(path, line, rows, line)) for line in rows.lines]
+    hashes = chain.from_iterable(in_batches(_hashes_of_batch, rows))
+    return [
+        Entry(source, StoredRow(path, line, rows, line), *found) for line, found in zip(rows.lines, hashes, strict=True)
+    ]
+
+
+def _hashes_of_batch(rows: list[NumberedRow]) -> list[tuple[bytes, bytes]]:
+    return [_hashes(numbered.row) for numbered in rows]
+
+
+def _hashes(row: Row) -> tuple[bytes, bytes]:
+    return _digest(row_text(row)), _digest(calls_text(row))
 
 
 def _digest(text: str) -> bytes:

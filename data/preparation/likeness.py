@@ -63,7 +63,7 @@ def _surely_alike(texts: list[str], positions: list[int], num_firsts: int) -> It
     for start in range(0, len(texts), BLOCK):
         block = texts[start : start + BLOCK]
         firsts = texts[: min(start + len(block), num_firsts)]
-        scores = process.cdist(block, firsts, scorer=fuzz.ratio, score_cutoff=100 * ALIKE, dtype=np.float32)
+        scores = process.cdist(block, firsts, scorer=fuzz.ratio, score_cutoff=100 * ALIKE, dtype=np.float32, workers=-1)
         for row, first in np.argwhere(np.tril(scores, k=start - 1)).tolist():
             later = start + row
             if first in copies and groups.find(first) == groups.find(later):

@@ -1,10 +1,12 @@
 """Preference rows of a model's mistakes: from an eval.json as eval.run writes it, of real scores."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from data import pairs
 from data.pairing import Pairing, pairs_of_mistakes
 from data.reading import read_row_file, read_rows
 from data.user_error import UserError
@@ -69,6 +71,24 @@ def test_each_wrong_answer_stands_beside_the_rows_own(tmp_path: Path) -> None:
     better, worse = (message.tool_calls for message in (*first.preferred_output, *first.non_preferred_output))
     assert better and worse
     assert (better[0].function.arguments, worse[0].function.arguments) == ('{"host": "b"}', '{"host": "x"}')
+
+
+def test_an_answer_that_no_file_takes_gives_no_pair(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "train.jsonl", ROWS[:2])
+    evaluation = evaluate(rows, tmp_path / "eval.json", [reply("No \ud83c"), reply("No.")])
+    pairing = paired(tmp_path, evaluation)
+    assert (len(pairing.pairs), dict(pairing.dropped)) == (1, {"half a surrogate pair": 1})
+
+
+def test_an_input_is_never_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_out = write_rows(tmp_path / "test.jsonl", HELD_OUT)
+    evaluation = evaluate(write_rows(tmp_path / "train.jsonl", ROWS), tmp_path / "eval.json", ANSWERS)
+    before = evaluation.read_bytes()
+    words = ["data.pairs", str(evaluation), "--held-out", str(held_out), "--out", str(evaluation)]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(UserError, match=r"eval\.json: would be overwritten, as it is also an input"):
+        pairs.main()
+    assert evaluation.read_bytes() == before
 
 
 def test_what_is_written_is_read_as_preference_rows_without_an_error(tmp_path: Path) -> None:
