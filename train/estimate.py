@@ -119,8 +119,8 @@ def estimate(shape: Shape, load: Load, device: Device, num_devices: int = 1, *, 
     block = load.tokens_at_once * (_block_bytes(shape, size) + (_score_bytes(shape, load) if device.is_cpu else 0))
     inputs = load.tokens_at_once * size * shape.hidden * shape.layers  # of each block: the rest is made again
     kept = inputs + block if load.is_checkpointed else shape.layers * block
-    # In bf16, in fp32 and their fp32 gradient; of fp32 logits there is no copy.
-    logits = load.trained_at_once * shape.vocabulary * (2 + 4 + 4 if size == 2 else 4 + 4)
+    # Their logarithm, its gradient and that of the loss, in fp32 whatever is computed in.
+    logits = load.trained_at_once * shape.vocabulary * 3 * 4
     state = (2 + 2 + 4) if load.is_4bit else (4 + 4 + 8)  # TRL keeps QLoRA's adapter in bf16
     held = weights + state * adapter + kept + logits
     flops = load.tokens_in_all * flops_per_token(shape, load.row_length, is_checkpointed=load.is_checkpointed)

@@ -22,13 +22,13 @@ from data.user_error import UserError, run_program
 from train.layered_model import TrainedLogits
 from train.manifest import read_manifest
 from train.merge_check import compare, merged_model
-from train.settings import TrainRecipe
+from train.settings import MergeSection, TrainRecipe
 
 
 def main() -> None:
     args = _arguments()
     manifest = read_manifest(args.merged)
-    section = TrainRecipe.model_validate(manifest.recipe).merge
+    section = TrainRecipe.model_validate(manifest.recipe).merge if manifest.recipe else MergeSection()
     tokenizer, template = AutoTokenizer.from_pretrained(args.merged), load_template(manifest.template)
     numbered = read_rows(args.rows or RowStore(args.merged.parent / "rows").test)
     rows = [render(item.row, tokenizer, template) for item in islice(numbered, section.check_rows)]
@@ -50,7 +50,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("merged", type=Path, help="folder that train.merge wrote")
+    parser.add_argument("merged", type=Path, help="folder that train.merge wrote, or a base")
     parser.add_argument("out", type=Path, metavar="OUT.gguf")
     parser.add_argument("--converter", required=True, metavar="FILE", help="convert_hf_to_gguf.py, or a command")
     parser.add_argument(
