@@ -26,9 +26,9 @@ lora_ops.bgmv_shrink = torch_ops.bgmv_shrink = shrink
 
 
 def main() -> None:
-    from vllm.entrypoints.launchers.api_server.entry import main
+    from vllm.entrypoints.launchers.api_server.entry import main as serve
 
-    main()
+    serve()
 
 
 if __name__ == "__main__":
