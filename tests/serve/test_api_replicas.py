@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from typing import Any, NamedTuple
 import httpx
 import openai
 import pytest
-import yaml
 
 from data.settings import load_settings
 from data.user_error import UserError
@@ -267,59 +265,6 @@ def test_several_apis_on_one_postgresql_share_replicas(tmp_path: Path, postgres:
         for n in range(8):
             assert len({each.who_answers(f"shared {n}", store=True) for each in pairs}) == 1
         assert [len(server.client().chat.completions.list().data) for server in (one, two)] == [16, 16]
-
-
-class RealReplica:
-    """`python -m serve.replica`, as the guide has it."""
-
-    def __init__(self, file: Path) -> None:
-        self.port = free_port("127.0.0.1")
-        self.root = f"http://127.0.0.1:{self.port}"
-        given = {"api.yaml": str(file), "HuggingFaceTB/SmolLM2-135M-Instruct": BASE, "0.0.0.0": "127.0.0.1"}
-        words = command("python -m serve.replica", **given, **{"8000": str(self.port)}).split()
-        self.process = subprocess.Popen([sys.executable, *words[1:]], cwd=ROOT, env=os.environ | {"KEY": "secret"})
-
-    def counter(self, name: str) -> float:
-        lines = httpx.get(f"{self.root}/metrics").text.splitlines()
-        return sum(float(line.split()[-1]) for line in lines if line.startswith(f"vllm:{name}_total"))
-
-
-@pytest.mark.slow
-def test_two_real_vllms_started_by_hand_keep_each_its_conversations(
-    tmp_path: Path, smollm2: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KEY", "secret")
-    file = write_settings(tmp_path, smollm2, engines_key_variable="KEY")
-    replicas = [RealReplica(file) for _ in range(2)]
-    try:
-        for replica in replicas:
-            wait(lambda: httpx.get(f"{replica.root}/health").status_code == 200, 300)  # noqa: B023
-        assert httpx.get(f"{replicas[0].root}/v1/models").status_code == 401
-        urls = [f"{each.root}/v1" for each in replicas]
-        file.write_text(json.dumps({**yaml.safe_load(file.read_text()), "engines": {BASE: urls}}))
-        with api_server(file, "--no-worker") as server:
-            client = server.client()
-            for talk in range(6):
-                turns = [{"role": "system", "content": f"{talk} " + "Answer in one word. " * 40}]
-                for turn in range(3):
-                    turns.append({"role": "user", "content": f"And {turn}?"})
-                    answer = client.chat.completions.create(model=BASE, messages=turns, max_tokens=4)  # type: ignore[arg-type]
-                    turns.append({"role": "assistant", "content": answer.choices[0].message.content or ""})
-            asked = [each.counter("request_success") for each in replicas]
-            hits, queries = (
-                sum(each.counter(f"prefix_cache_{what}") for each in replicas) for what in ("hits", "queries")
-            )
-            assert sum(asked) == 18 and all(count % 3 == 0 and count for count in asked)
-            assert hits / queries > 0.6  # two of three turns begin with what their replica knows
-            replicas[0].process.terminate()
-            assert replicas[0].process.wait(60) == 0
-            for talk in range(6):
-                text = [{"role": "user", "content": f"talk {talk}"}]
-                assert client.chat.completions.create(model=BASE, messages=text, max_tokens=4).choices  # type: ignore[arg-type]
-    finally:
-        for replica in replicas:
-            replica.process.terminate()
-            replica.process.wait(60)
 
 
 def test_replicas_need_room(tmp_path: Path) -> None:

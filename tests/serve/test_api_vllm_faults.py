@@ -1,12 +1,10 @@
 """vLLM processes of the API that end by themselves: killed, out of memory, or unable to start. The processes are real,
-their answers planted; one test has real vLLMs."""
+their answers planted; test_api_real_vllms has real ones."""
 
-import contextlib
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,11 +19,10 @@ from openai import OpenAI
 import serve.chat.engines
 from data.settings import load_settings
 from serve.api_settings import ApiSettings
-from serve.chat.engine import MARK, Engine
+from serve.chat.engine import Engine
 from serve.jobs.leftovers import MARK as JOB_MARK
 from serve.server_process import ServerProcess
 from serve.storage.database import Database
-from serve.storage.tables import Model
 from serve.transport.app import create_app
 from serve.transport.listening import listening_socket
 from serve.vllm_process import free_port
@@ -255,76 +252,11 @@ def test_a_training_that_the_kernel_ends_for_lack_of_memory(tmp_path: Path) -> N
 
 
 def _pids(job_id: str) -> list[int]:
-    return [process.pid for process in psutil.process_iter() if _environment(process).get(JOB_MARK) == job_id]
+    return [process.pid for process in psutil.process_iter() if environment(process).get(JOB_MARK) == job_id]
 
 
-def _environment(process: psutil.Process) -> dict[str, str]:
+def environment(process: psutil.Process) -> dict[str, str]:
     try:
         return process.environ()
     except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
         return {}
-
-
-ADAPTERS = [f"ft:org/tiny:local::adapter{number}" for number in range(3)]
-
-
-def add_adapters(api: ApiSettings, folder: Path, weights: Path) -> None:
-    """Tuned models of random adapters, so that no two answer alike."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    base = str(api.storage.absolute() / "bases" / "org-tiny" / "base")
-    for name in ADAPTERS:
-        config = LoraConfig(r=8, lora_alpha=64, target_modules=["q_proj", "v_proj", "up_proj"], init_lora_weights=False)
-        adapter = folder / name.rpartition(":")[2]
-        get_peft_model(AutoModelForCausalLM.from_pretrained(weights), config).save_pretrained(adapter)
-        with Database(api.database_url).write() as session:
-            session.add(
-                Model(
-                    id=name, project="default", created_at=1, base_model=BASE, job_id="j", base=base,
-                    adapter=str(adapter),
-                )
-            )  # fmt: skip
-
-
-@pytest.mark.slow
-def test_real_vllms_with_more_adapters_than_room_killed_and_out_of_memory(tmp_path: Path, smollm2: Path) -> None:
-    with api_server(write_settings(tmp_path, smollm2, max_loras=1), "--no-worker") as server:
-        add_adapters(server.settings, tmp_path, smollm2)
-        client = server.client()
-
-        def ask(model: str = BASE, **options: Any) -> Any:
-            messages = [{"role": "user", "content": "hello"}]
-            given = {"model": model, "messages": messages, "temperature": 0, "max_tokens": 12, **options}
-            return client.chat.completions.create(**given)
-
-        first = {name: ask(name).choices[0].message.content for name in (BASE, *ADAPTERS)}
-        assert len(set(first.values())) == 4
-        with ThreadPoolExecutor(8) as pool:  # all at once: one is computed with, the others wait their turn
-            again = list(pool.map(lambda name: (name, ask(name)), (BASE, *ADAPTERS) * 2))
-        assert [(answer.model, answer.choices[0].message.content) for _, answer in again] == [
-            (name, first[name]) for name, _ in again
-        ]
-
-        stream = ask(ADAPTERS[0], stream=True, max_tokens=900, extra_body={"ignore_eos": True})
-        next(iter(stream))
-        _vllm_of(server.process.pid).kill()
-        with pytest.raises(openai.APIError, match="The model server is gone"):
-            list(stream)
-        assert ask(ADAPTERS[1]).choices[0].message.content == first[ADAPTERS[1]]
-
-        process = _vllm_of(server.process.pid)
-        with memory_limit([process.pid], MIB):
-            with contextlib.suppress(openai.APIError):  # if it died before its first token, the next one was asked
-                list(ask(stream=True, max_tokens=100, extra_body={"ignore_eos": True}))
-            process.wait(30)
-        assert ask(ADAPTERS[2]).choices[0].message.content == first[ADAPTERS[2]]
-        log = server.log
-    assert "killed (SIGKILL), perhaps for lack of memory" in log
-    assert "killed (SIGKILL), as the machine ran out of memory" in log
-
-
-def _vllm_of(api: int) -> psutil.Process:
-    """The vLLM process that this API has started."""
-    found = [process for process in psutil.process_iter() if _environment(process).get(MARK) == str(api)]
-    return next(process for process in found if process.ppid() == api)
