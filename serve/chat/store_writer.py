@@ -8,6 +8,7 @@ within a second.
 import asyncio
 import logging
 import queue
+import sqlite3
 import threading
 import time
 from typing import Any, NamedTuple
@@ -16,12 +17,13 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from serve.chat.capture import Kept
+from serve.chat.quick_store import QuickStore
 from serve.storage.database import Database
 from serve.storage.tables import MetadataPair, StoredCompletion
 
 logger = logging.getLogger("calltune.api")
 MAX_BATCH = 256
-SETTLE_S = 0.5
+SETTLE_S = 1.0
 
 
 class _Waiting(NamedTuple):
@@ -30,15 +32,26 @@ class _Waiting(NamedTuple):
     done: "asyncio.Future[bool]"
 
 
+class _Settle:
+    """Something was committed quickly."""
+
+
 class StoreWriter:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Waiting | _Settle | None] = queue.SimpleQueue()
+        self._quick = QuickStore.of(database)
+        self._is_settling = False
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
 
     async def save(self, kept: Kept) -> bool:
         """True once it is in the database; False, with the reason in the log, when it cannot be written."""
+        if self._quick and self._quick.save(kept):
+            if not self._is_settling:
+                self._is_settling = True
+                self._queue.put(_Settle())
+            return True
         loop = asyncio.get_running_loop()
         done: asyncio.Future[bool] = loop.create_future()
         self._queue.put(_Waiting(kept, loop, done))
@@ -48,16 +61,19 @@ class StoreWriter:
         """Writes what is waiting first."""
         self._queue.put(None)
         self._thread.join()
+        if self._quick:
+            self._quick.close()
 
     def _run(self) -> None:
-        unsettled_since: float | None = None
+        settle_at: float | None = None
         while True:
-            batch, is_last = self._batch(None if unsettled_since is None else SETTLE_S)
-            if batch:
-                self._write(batch)
-                unsettled_since = unsettled_since or time.monotonic()
-            if unsettled_since and (not batch or is_last or time.monotonic() - unsettled_since > SETTLE_S):
-                unsettled_since = None
+            batch, is_last = self._batch(None if settle_at is None else max(0.0, settle_at - time.monotonic()))
+            if any(isinstance(item, _Settle) for item in batch):
+                settle_at = settle_at or time.monotonic() + SETTLE_S
+            if waiting := [item for item in batch if isinstance(item, _Waiting)]:
+                self._write(waiting)
+            if settle_at and (is_last or time.monotonic() >= settle_at):
+                settle_at, self._is_settling = None, False  # before it: what is stored meanwhile asks for the next one
                 self._settle()
             if is_last:
                 return
@@ -65,12 +81,12 @@ class StoreWriter:
     def _settle(self) -> None:
         try:
             self._database.settle()
-        except OSError as error:  # they outlive this process still
+        except sqlite3.Error as error:  # they outlive this process still
             logger.error("completions may not outlive a power cut", extra={"reason": str(error)})
 
-    def _batch(self, timeout_s: float | None) -> tuple[list[_Waiting], bool]:
+    def _batch(self, timeout_s: float | None) -> tuple[list[_Waiting | _Settle], bool]:
         """What is waiting, nothing after so much time; and whether it is the end."""
-        batch: list[_Waiting] = []
+        batch: list[_Waiting | _Settle] = []
         try:
             while len(batch) < MAX_BATCH:
                 item = self._queue.get_nowait() if batch else self._queue.get(timeout=timeout_s)
@@ -83,7 +99,7 @@ class StoreWriter:
 
     def _write(self, batch: list[_Waiting]) -> None:
         try:
-            with self._database.write_soon() as session:
+            with self._database.write() as session:
                 # Objects of the mapper would cost the answering thread, which shares the interpreter, ten times this.
                 session.execute(insert(StoredCompletion), [_row(item.kept) for item in batch])
                 if pairs := [pair for item in batch for pair in _pairs(item.kept)]:

@@ -1,9 +1,9 @@
 """The database: SQLite in WAL mode, or PostgreSQL by URL; several processes may use one at once."""
 
-import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import closing, contextmanager
+from typing import Any, Literal
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -14,7 +14,7 @@ from data.user_error import UserError
 from serve.storage.tables import Base
 
 BUSY_TIMEOUT_S = 30
-FORGET_WAIT_MS = 200
+CHECKPOINT_WAIT_S = 0.2
 GIVE = "give sqlite:///FILE or postgresql://USER@HOST/NAME"
 CREATING_TABLES = 6_401_337  # an advisory lock of PostgreSQL: any number that nobody else takes
 
@@ -29,8 +29,7 @@ class Database:
         self._reader = _sqlite_engine(parsed, "BEGIN") if self.is_sqlite else _postgres_engine(parsed)
         # A SQLite transaction that begins with reading cannot wait for another writer: those that write say so first.
         self._writer = _sqlite_engine(parsed, "BEGIN IMMEDIATE") if self.is_sqlite else self._reader
-        self._soon = _sqlite_engine(parsed, "BEGIN IMMEDIATE", synchronous="NORMAL") if self.is_sqlite else self._writer
-        self._log = f"{parsed.database}-wal"
+        self._path = parsed.database if self.is_sqlite else None
         try:
             self._create_tables()
         except (OperationalError, ProgrammingError) as error:
@@ -49,34 +48,35 @@ class Database:
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
-    @contextmanager
-    def write_soon(self) -> Iterator[Session]:
-        """Like `write`, and on SQLite without waiting for the disk: a kill of the process takes nothing back, a power
-        cut what came after the last `settle`."""
-        with Session(self._soon, expire_on_commit=False) as session, session.begin():
-            yield session
+    def quick_connection(self) -> sqlite3.Connection | None:
+        """Of SQLite alone: it waits neither for a lock (sqlite3.OperationalError) nor for the disk. What it commits
+        outlives a kill of the process at once, and a power cut from the next `settle` on."""
+        if not self._path:
+            return None
+        connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA wal_autocheckpoint=0")  # `settle` writes the log back, in a thread of its own
+        return connection
 
     def settle(self) -> None:
-        """Waits until what was written soon is on the disk."""
-        if self.is_sqlite:
-            with suppress(FileNotFoundError), open(self._log, "rb") as log:  # noqa: PTH123 - a path as SQLite has it
-                os.fsync(log.fileno())
+        """Waits until what was committed quickly is on the disk."""
+        if self._path:
+            self._checkpoint("PASSIVE")
 
     def forget(self) -> None:
         """What was deleted leaves the disk too: SQLite's log holds it until it is written back. Where somebody reads
         just now, the next call does it."""
-        if self.is_sqlite:
-            connection = self._writer.raw_connection()
-            try:
-                connection.cursor().execute(f"PRAGMA busy_timeout={FORGET_WAIT_MS}")
-                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                connection.cursor().execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
-            finally:
-                connection.close()
+        if self._path:
+            self._checkpoint("TRUNCATE")
+
+    def _checkpoint(self, mode: Literal["PASSIVE", "TRUNCATE"]) -> None:
+        assert self._path
+        with closing(sqlite3.connect(self._path, timeout=CHECKPOINT_WAIT_S)) as connection:
+            connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
 
     def close(self) -> None:
-        for engine in (self._reader, self._writer, self._soon):
-            engine.dispose()
+        self._reader.dispose()
+        self._writer.dispose()
 
     def _create_tables(self) -> None:
         with self._writer.begin() as connection:
@@ -104,14 +104,14 @@ def _postgres_engine(url: URL) -> Engine:
     return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=30, connect_args={"connect_timeout": 5})
 
 
-def _sqlite_engine(url: URL, begin: str, synchronous: str = "FULL") -> Engine:
+def _sqlite_engine(url: URL, begin: str) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S}, pool_size=10, max_overflow=40)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # the driver's own BEGIN comes too late: SQLAlchemy sends it
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={synchronous}")  # FULL: what was accepted outlives the machine's power
+        connection.execute("PRAGMA synchronous=FULL")  # what was accepted outlives the machine's power
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")  # zeros where something was deleted
 

@@ -59,7 +59,7 @@ def main() -> None:
 
 
 async def measure(direct: str, through: str, api: psutil.Process, args: argparse.Namespace) -> None:
-    connector = aiohttp.TCPConnector(limit=0)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=3)  # uvicorn closes idle connections after 5 s
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as http:
         found: dict[str, list[Timing]] = {direct: [], through: []}
         for number in range(args.rounds + 1):
