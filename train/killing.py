@@ -47,7 +47,10 @@ def finish(module: str, *arguments: Path | str, out: Path, longest_s: float = LO
     begin = time.monotonic()
     process = start(module, *arguments, out=out)
     process.join(longest_s)
-    assert process.exitcode == 0, out.read_text()
+    if process.is_alive():  # which this program would wait for at its own end
+        process.kill()
+        raise TimeoutError(f"{module} still ran after {longest_s:g} s; it had printed:\n{out.read_text()}")
+    assert process.exitcode == 0, f"{module} ended with exit status {process.exitcode}:\n{out.read_text()}"
     return time.monotonic() - begin
 
 

@@ -28,6 +28,15 @@ def recipe(folder: Path, model: Path, name: str, seed: int = 7) -> Path:
     return path
 
 
+def test_a_run_that_takes_too_long_is_ended_and_told_apart_from_one_that_fails(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.touch()
+    with pytest.raises(TimeoutError, match=r"train\.sft still ran after 0\.01 s"):
+        killing.finish("train.sft", "--help", out=out, longest_s=0.01)
+    with pytest.raises(AssertionError, match=r"train\.sft ended with exit status 2"):
+        killing.finish("train.sft", tmp_path / "none.yaml", out=out)
+
+
 def test_a_training_that_is_killed_again_and_again_ends_at_the_same_loss(tmp_path: Path, smollm2: Path) -> None:
     out, rng = tmp_path / "out", random.Random(7)
     whole_s = finish("train.sft", recipe(tmp_path, smollm2, "whole"), out=out)
