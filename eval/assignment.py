@@ -13,6 +13,8 @@ def best_assignment(weights: Weights) -> list[tuple[int, int]]:
     """
     if not weights or not weights[0]:
         return []
+    if len(weights) == len(weights[0]) == 1:
+        return [(0, 0)]
     if len(weights) > len(weights[0]):
         turned = [list(column) for column in zip(*weights, strict=True)]
         return sorted((row, column) for column, row in best_assignment(turned))

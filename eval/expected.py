@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import Field
+
 from data.row import JsonObject
 from eval.settings import Record
 
@@ -9,11 +11,12 @@ from eval.settings import Record
 class Allowed(Record):
     """What one argument, or one field of an object in it, may be: anything listed here is right."""
 
-    values: list[Any] = []
+    # Factories: pydantic copies a default of its own with copy.deepcopy, for every argument that is compared.
+    values: list[Any] = Field(default_factory=list)
     """Whole JSON values."""
-    objects: list[dict[str, "Allowed"]] = []
+    objects: list[dict[str, "Allowed"]] = Field(default_factory=list)
     """Objects, each field with allowed values of its own."""
-    lists: list[list["Allowed"]] = []
+    lists: list[list["Allowed"]] = Field(default_factory=list)
     """Lists, each place with allowed values of its own."""
     is_optional: bool = False
     """It may be left out."""

@@ -104,7 +104,7 @@ def _call_validity(item: Item, reading: Reading) -> dict[Metric, bool]:
     if not reading.has_tried_to_call:
         return {}
     is_readable = reading.fault is None
-    follows_schemas = is_readable and not any(_schema_fault(item, call) for call in reading.calls)
+    follows_schemas = is_readable and all(_fits_schema(item, call) for call in reading.calls)
     return {"valid_json": is_readable, "schema_valid": follows_schemas}
 
 
@@ -194,13 +194,16 @@ def _argument_fault(item: Item, reading: Reading, wrong: CallScore) -> Fault:
     return Fault("wrong_value", f"{wrong.given}: {keys('different')}")
 
 
+def _fits_schema(item: Item, call: Call) -> bool:
+    judge = _judge(item, call)
+    return judge.quick(call.arguments) if judge and judge.quick else not _schema_fault(item, call)
+
+
 def _schema_fault(item: Item, call: Call) -> str:
     """Why the call breaks the schema of its tool; "" if it does not."""
-    if call.name not in item.tools:
+    judge = _judge(item, call)
+    if judge is None:
         return f"no tool {call.name!r} was offered"
-    judge = _judge(json.dumps(item.tools[call.name].get("parameters") or {}))
-    if judge.quick and judge.quick(call.arguments):
-        return ""
     try:
         error = next(judge.validator.iter_errors(call.arguments), None)
     except (Unresolvable, re.error) as unusable:
@@ -213,8 +216,14 @@ class _Judge(NamedTuple):
     quick: Check | None
 
 
+def _judge(item: Item, call: Call) -> _Judge | None:
+    if call.name not in item.tools:
+        return None
+    return _judge_of(json.dumps(item.tools[call.name].get("parameters") or {}))
+
+
 @lru_cache(maxsize=4096)  # items share their tools
-def _judge(schema: str) -> _Judge:
+def _judge_of(schema: str) -> _Judge:
     parameters = json.loads(schema)
     # An empty registry: a $ref to the network is never followed.
     return _Judge(Draft202012Validator(parameters, registry=Registry()), quick_check(parameters))

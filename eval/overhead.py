@@ -12,6 +12,8 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -21,8 +23,8 @@ import psutil
 from rich.console import Console
 
 from data.user_error import UserError, run_program
-from eval.answer_log import open_answer_log
-from eval.client import Answer, ask_each, request
+from eval.answer_log import AnswerLog, open_answer_log
+from eval.client import Answer, Found, ask_all, ask_each, request
 from eval.endpoint import Endpoint
 from eval.fixed_delay import MAX_CONNECTIONS, fixed_delay_server, time_bare_client
 from eval.item import Item
@@ -33,12 +35,19 @@ from eval.suite import read_suite
 
 class Round(NamedTuple):
     bare_s: float
+    asked_s: float
+    """Asked and written to the answer log on the disk."""
     scored_s: float
-    """Asked, written to the answer log on the disk, scored and counted: what eval.run does between its first request
-    and its file."""
-    cpu_s: float
+    """Asked, written, scored and counted: what eval.run does between its first request and its file."""
+    asked_cpu_s: float
+    scored_cpu_s: float
     memory_mib: float
     """Of this process, with all the results."""
+
+
+class _Time(NamedTuple):
+    wall_s: float
+    cpu_s: float
 
 
 def main() -> int:
@@ -57,11 +66,11 @@ def main() -> int:
     found = {
         "ideal_s": ideal_s,
         "bare_client_s": median.bare_s,
-        "scored_s": median.scored_s,
+        "asked_to_ideal": [round_.asked_s / ideal_s for round_ in rounds],
         "scored_to_ideal": [round_.scored_s / ideal_s for round_ in rounds],
+        "asked_to_ideal_median": median.asked_s / ideal_s,
         "scored_to_ideal_median": median.scored_s / ideal_s,
-        "scored_to_bare_client": median.scored_s / median.bare_s,
-        "cpu_ms_an_item": 1000 * median.cpu_s / args.items,
+        "cpu_ms_an_item": [1000 * cpu_s / args.items for cpu_s in (median.asked_cpu_s, median.scored_cpu_s)],
         "memory_mib": [start_mib, *(round_.memory_mib for round_ in rounds)],
     }
     rounded = json.loads(json.dumps(found), parse_float=lambda text: round(float(text), 3))
@@ -82,14 +91,27 @@ def _parser() -> argparse.ArgumentParser:
 def _round(endpoint: Endpoint, items: list[Item], settings: EvalSection) -> Round:
     body = json.dumps(request(endpoint.model, items[0], settings)).encode()
     bare_s = asyncio.run(time_bare_client(endpoint.base_url, body, len(items), settings.concurrency))
-    with tempfile.TemporaryDirectory() as folder, open_answer_log(Path(folder) / "eval.json") as log:
-        start, cpu_start = time.perf_counter(), time.process_time()
-        scores = aggregate(ask_each(endpoint, items, "none", settings, log, partial(_scored, settings)))
-        scored_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu_start
-    memory_mib = _memory_mib()
+    with _logged() as log:
+        asked = _timed(lambda: ask_all(endpoint, items, "none", settings, log))[1]
+    with _logged() as log:
+        scores, scored = _timed(
+            lambda: aggregate(ask_each(endpoint, items, "none", settings, log, partial(_scored, settings)))
+        )
     if num_not_run := scores.states.get("not_run"):
         raise UserError(f"{num_not_run} items were not answered, so the time says nothing", fix="try --concurrency 16")
-    return Round(bare_s, scored_s, cpu_s, memory_mib)
+    return Round(bare_s, asked.wall_s, scored.wall_s, asked.cpu_s, scored.cpu_s, _memory_mib())
+
+
+@contextmanager
+def _logged() -> Iterator[AnswerLog]:
+    with tempfile.TemporaryDirectory() as folder, open_answer_log(Path(folder) / "eval.json") as log:
+        yield log
+
+
+def _timed(work: Callable[[], Found]) -> tuple[Found, _Time]:
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
+    found = work()
+    return found, _Time(time.perf_counter() - wall_s, time.process_time() - cpu_s)
 
 
 def _scored(settings: EvalSection, item: Item, answer: Answer) -> Result:

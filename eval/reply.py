@@ -62,7 +62,7 @@ def read_calls(reply: Reply, tool_names: set[str]) -> Reading:
 
 def parse_arguments(text: str) -> JsonObject:
     """Strict JSON; "" counts as {}, which is how vLLM streams a call without arguments. Raises ValueError."""
-    arguments = json.loads(text or "{}", parse_constant=_refuse_constant)
+    arguments = _STRICT.decode(text or "{}")
     if not isinstance(arguments, dict):
         raise ValueError(f"a JSON {type(arguments).__name__}, not an object")
     # Half a surrogate pair passes json.loads and then breaks whatever writes it; the error is a ValueError.
@@ -73,3 +73,6 @@ def parse_arguments(text: str) -> JsonObject:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant)

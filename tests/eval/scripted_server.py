@@ -31,7 +31,7 @@ class Script:
         script = self._rows[_key(messages)]
         if failed := _failed_calls(messages):
             return ("", failed) if self._recovers else ("All done.", [])
-        num_results = sum(message["role"] == "tool" and not _asks_again(message) for message in messages)
+        num_results = sum(message["role"] == "tool" and not _is_beside(message) for message in messages)
         num_said = sum(message["role"] == "assistant" and not message.get("tool_calls") for message in messages)
         return _after(script, num_results, num_said)
 
@@ -46,6 +46,11 @@ def _failed_calls(messages: list[JsonObject]) -> list[Call]:
 
 def _asks_again(message: JsonObject) -> bool:
     return message["role"] == "tool" and "again" in message["content"]
+
+
+def _is_beside(message: JsonObject) -> bool:
+    """No result of the row's calls: an error to be mended, or the Agents SDK's word that another agent goes on."""
+    return _asks_again(message) or message["content"].startswith('{"assistant":')
 
 
 def _after(script: list[JsonObject], num_results: int, num_said: int) -> tuple[str, list[Call]]:
@@ -105,7 +110,16 @@ def _answer(script: Script, body: JsonObject) -> tuple[str, list[Call]]:
         return "", [("final_result", '{"happy": true, "reason": "tea"}')]
     if body["messages"][0]["content"] == "Hello":
         return "Hello.", []
-    return script.answer(body["messages"])
+    text, calls = script.answer(body["messages"])
+    return text, [(name, _with_nulls(arguments, body["tools"], name)) for name, arguments in calls]
+
+
+def _with_nulls(arguments: str, tools: list[JsonObject], name: str) -> str:
+    """A strict schema requires every property: a server's grammar makes the model write a null where none is meant."""
+    function = next((tool["function"] for tool in tools if tool["function"]["name"] == name), {})
+    if not function.get("strict"):
+        return arguments
+    return json.dumps(dict.fromkeys(function["parameters"]["required"]) | json.loads(arguments))
 
 
 def _completion(model: str, text: str, calls: list[JsonObject]) -> JsonObject:
