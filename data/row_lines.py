@@ -74,18 +74,20 @@ def _opened(path: Path) -> BinaryIO:
     """By what it holds: files are packed and named by many hands."""
     file = path.open("rb")
     if file.peek(2)[:2] == GZIP:
-        return cast(BinaryIO, _Unpacked(fileobj=file))
+        return cast(BinaryIO, _Unpacked(file))
     return file
 
 
 class _Unpacked(gzip.GzipFile):
     """Closes the packed file, too."""
 
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed = packed
+        super().__init__(fileobj=packed)
+
     def close(self) -> None:
-        packed = self.fileobj
         super().close()
-        if packed:
-            packed.close()
+        self._packed.close()
 
 
 def _bare(line: bytes, *, is_first: bool) -> bytes:
