@@ -191,7 +191,7 @@ def test_a_qlora_merge_is_the_4_bit_model_that_was_trained(tmp_path: Path) -> No
     def difference(name: str, quantization: QuantizationSection | None) -> float:
         merge_shards(base, [adapter], tmp_path / name, SUM, quantization)
         merged = AutoModelForCausalLM.from_pretrained(tmp_path / name, dtype=torch.float32)
-        return (merged(IDS).logits - expected).abs().max().item()
+        return float((merged(IDS).logits - expected).abs().max().item())
 
     into_four_bit, into_base = difference("quantized", section), difference("plain", None)
     assert into_four_bit < into_base / 4
