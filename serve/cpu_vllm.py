@@ -7,16 +7,14 @@ none.
 
 from typing import Any
 
-import torch
+# Before torch, whose environment vLLM sets up: so nothing here names torch's types.
 from vllm.lora.ops import torch_ops
 from vllm.lora.ops.torch_ops import lora_ops
 
 _shrink = lora_ops.bgmv_shrink
 
 
-def shrink(
-    inputs: torch.Tensor, weights: torch.Tensor, output: torch.Tensor, indices: torch.Tensor, scaling: Any = 1.0
-) -> None:
+def shrink(inputs: Any, weights: Any, output: Any, indices: Any, scaling: Any = 1.0) -> None:
     """Rows of -1 are scaled to zero, so that the second half of the adapter adds nothing to them."""
     _shrink(inputs, weights, output, indices, scaling * (indices >= 0).unsqueeze(1))
 
