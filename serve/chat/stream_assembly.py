@@ -8,8 +8,9 @@ from typing import Any
 _DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]")
 _LONGEST_DONE = len(b"\ndata: [DONE]")
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
-FOLD_BYTES = 1 << 10
-"""Chunks repeat their head with each token. So much of them waits, then only what they add up to is kept."""
+FOLD_BYTES = 1 << 13
+"""Chunks repeat their head with each token. So much of them waits, then only what they add up to is kept. With 1 KiB,
+1,000 streams grew from 154 to 213 MiB in 25 s: texts that are put together too often leave holes in the heap."""
 _JOINED = {"content", "refusal", "arguments", "reasoning", "reasoning_content"}
 
 
