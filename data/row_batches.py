@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 class PackedRow(NamedTuple):
     """A row on its way to another process, as the JSON it was read from: its objects would take longer."""
 
-    read: ChatLine | PreferenceLine
+    read: Callable[[int, bytes], NumberedRow | NumberedPreference]
     line: int
     data: bytes
 

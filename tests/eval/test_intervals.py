@@ -82,7 +82,7 @@ def test_the_interval_holds_the_true_rate_in_95_of_100_runs(
         plain_hits += wilson(k, n).low <= rate <= wilson(k, n).high
     # Of ten rows whose turns nearly always agree, all are right in some runs, and then nothing tells how alike turns
     # are: 90 % is what is measured there.
-    assert hits / NUM_RUNS > (0.89 if num_rows == 10 and alike == 0.8 else 0.95 - TOLERANCE)
+    assert hits / NUM_RUNS > (0.9 if num_rows == 10 and alike == 0.8 else 0.95 - TOLERANCE)
     if num_rows > 10:  # few rows may only err on the wide side
         assert hits / NUM_RUNS < 0.95 + TOLERANCE
     if alike == 0.8 and num_rows == 220:
