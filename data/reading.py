@@ -3,6 +3,7 @@
 import hashlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from json import JSONDecodeError
@@ -46,7 +47,8 @@ class NumberedPreference(NamedTuple):
     row: PreferenceRow
 
 
-class ChatLine(NamedTuple):
+@dataclass(frozen=True)  # mypy takes no NamedTuple for a callable
+class ChatLine:
     """Makes a row of a line that was found to hold a good one; other processes can be given it."""
 
     path: Path
@@ -56,7 +58,8 @@ class ChatLine(NamedTuple):
         return NumberedRow(self.path, line, _row_again(self.path, line, data, Row, self.severities))
 
 
-class PreferenceLine(NamedTuple):
+@dataclass(frozen=True)
+class PreferenceLine:
     path: Path
     severities: RuleSeverities
 
