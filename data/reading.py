@@ -47,7 +47,7 @@ class NumberedPreference(NamedTuple):
     row: PreferenceRow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True)  # mypy takes no NamedTuple for a callable
 class ChatLine:
     """Makes a row of a line that was found to hold a good one; other processes can be given it."""
 

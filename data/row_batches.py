@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 class PackedRow(NamedTuple):
     """A row on its way to another process, as the JSON it was read from: its objects would take longer."""
 
-    read: Callable[[int, bytes], NumberedRow | NumberedPreference]
+    read: Callable[[int, bytes], Any]
     line: int
     data: bytes
 
@@ -53,7 +53,7 @@ def _packed(rows: Sequence[Any]) -> Iterator[PackedRow]:
     elif isinstance(rows, StoredRows):
         yield from (PackedRow(rows.read, line, data) for line, data in rows.unread())
     else:
-        readers: dict[Any, ChatLine | PreferenceLine] = {}  # one for all rows of a file: pickled once a batch
+        readers: dict[Any, Callable[[int, bytes], Any]] = {}  # one for all rows of a file: pickled once a batch
         for path, line, row in rows:
             kind = ChatLine if isinstance(row, Row) else PreferenceLine
             read = readers.setdefault((path, kind), kind(path, DEFAULTS))
