@@ -7,9 +7,8 @@ weight is taken as fp32, the adapter's delta is added, and the sum is rounded to
 import json
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from threading import local
 from typing import Any
@@ -104,13 +103,25 @@ def merge_shards(
     out.mkdir(parents=True)
     num_bytes = 0
     workers = NUM_WORKERS if weights.can_share else 1
-    for shard, entries in weights.files.shards.items():
-        merged = {key: _merged_entry(entry) for key, entry in entries.items()}
-        blocks = [(key, rows) for key in entries for rows in weights.blocks(key)]
-        with ShardWriter(out / shard.name, merged) as file, _threads(workers) as pool:  # which ends before the file
-            list(pool.map(partial(_merge_block, weights, file), *zip(*blocks, strict=True)))
-        num_bytes += sum(entry.num_bytes for entry in merged.values())
+    with _threads(workers) as pool:  # new threads for each shard would leave their scratch in glibc's arenas
+        for shard, entries in weights.files.shards.items():
+            merged = {key: _merged_entry(entry) for key, entry in entries.items()}
+            blocks = [(key, rows) for key in entries for rows in weights.blocks(key)]
+            with ShardWriter(out / shard.name, merged) as file:
+                _do_all([pool.submit(_merge_block, weights, file, key, rows) for key, rows in blocks])
+            num_bytes += sum(entry.num_bytes for entry in merged.values())
     _copy_other_files(base, out, num_bytes)
+
+
+def _do_all(blocks: list[Future[None]]) -> None:
+    """Raises what one raises, and when nothing of the others runs any more."""
+    try:
+        for block in blocks:
+            block.result()
+    finally:
+        for block in blocks:
+            block.cancel()
+        wait(blocks)
 
 
 def _merge_block(weights: MergedWeights, file: ShardWriter, key: str, rows: slice) -> None:

@@ -43,6 +43,8 @@ def parse_chat_request(raw: bytes) -> ChatRequest:
             raise ApiError(400, message, param=key, code="missing_required_parameter")
     if not isinstance(body["model"], str) or not isinstance(body["messages"], list):
         raise invalid_value("messages" if isinstance(body["model"], str) else "model", "has the wrong type")
+    if not body["messages"] or not all(isinstance(message, dict) for message in body["messages"]):
+        raise invalid_value("messages", "messages must be a list of one or more objects")
     for key in ("stream", "store"):
         if not isinstance(body.get(key), bool | None):
             raise invalid_value(key, f"{key} must be true or false")

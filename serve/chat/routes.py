@@ -27,7 +27,8 @@ BODY = {
         "content": {"application/json": {"schema": {
             "type": "object", "required": ["model", "messages"],
             "properties": {
-                "model": {"type": "string"}, "messages": {"type": "array", "items": {"type": "object"}},
+                "model": {"type": "string"},
+                "messages": {"type": "array", "items": {"type": "object"}, "minItems": 1},
                 "stream": {"type": "boolean"}, "store": {"type": "boolean"}, "metadata": {"type": "object"},
             },
         }}},

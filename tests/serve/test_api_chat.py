@@ -173,6 +173,8 @@ def test_models_that_are_not_ours_go_to_the_upstream_unchanged(api: ApiServer, p
         ({"store": "yes"}, "store", "invalid_value"),
         ({"model": None}, "model", "missing_required_parameter"),
         ({"messages": "hi"}, "messages", "invalid_value"),
+        ({"messages": []}, "messages", "invalid_value"),
+        ({"messages": ["hi"]}, "messages", "invalid_value"),
     ],
 )
 def test_requests_that_nobody_can_answer(api: ApiServer, change: dict[str, Any], param: str, code: str) -> None:

@@ -43,7 +43,7 @@ def test_no_made_up_request_meets_a_5xx_or_an_answer_that_is_not_documented(api:
     told = operations(api)
     command = [
         str(Path(sys.executable).with_name("st")), "run", api.base_url.replace("/v1", "/openapi.json"), "--no-color",
-        "--checks", ",".join(CHECKS), "--max-examples", EXAMPLES, "--seed", "1", "--workers", "2",
+        "--checks", ",".join(CHECKS), "--max-examples", EXAMPLES, "--seed", "1", "--workers", "1",
     ]  # fmt: skip
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=500,
@@ -57,7 +57,7 @@ def test_no_made_up_request_meets_a_5xx_or_an_answer_that_is_not_documented(api:
 
 def test_the_document_holds_every_route_and_openais_errors(api: ApiServer) -> None:
     told = sorted(operations(api).values())
-    assert len(told) == 38
+    assert len(told) == 37
     document = httpx.get(api.base_url.replace("/v1", "/openapi.json")).json()
     for methods in document["paths"].values():
         for operation in methods.values():
