@@ -103,6 +103,11 @@ class Engines:
         if replica.engine is engine and not replica.cause and not (engine.process and engine.is_alive):
             self.note_death(replica, reason)
 
+    def look_at(self, replica: Replica) -> None:
+        """Of one of our own that has died the death is noted, if nobody has done so."""
+        if replica.engine and not replica.engine.is_alive and not replica.cause:
+            self.note_death(replica, "")
+
     def note_death(self, replica: Replica, reason: str) -> None:
         process = replica.engine.process if replica.engine else None
         replica.fail(process.end_reason() if process else reason)
@@ -130,6 +135,7 @@ class Engines:
         async with replica.lock:
             if replica.is_up:
                 return
+            self.look_at(replica)  # a request may come before the watch
             if replica.wait_s:
                 raise unavailable(f"The model {pool.target.name} cannot be served just now", replica.wait_s)
             async with self._room:  # two that start at once would both take the last place

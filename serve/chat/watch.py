@@ -45,8 +45,7 @@ class Watch:
 
     def _look_after(self, pool: Pool, replica: Replica) -> None:
         """One of our own: has it died, and is it to be started?"""
-        if replica.engine and not replica.engine.is_alive and not replica.cause:
-            self.engines.note_death(replica, "")
+        self.engines.look_at(replica)
         is_wanted = replica.has_died or (not replica.cause and _is_served(pool))
         is_idle = not replica.is_up and not replica.lock.locked() and not replica.wait_s and not self._starting
         # It takes its own place again, or a free one: what is in use elsewhere does not make room for a second copy.
