@@ -71,8 +71,11 @@ class Load:
                 except AWAY as error:
                     self.broken[type(error).__name__] += 1
                     time.sleep(AWAY_S)
-                except openai.APIStatusError as error:  # nothing that was asked is wrong
-                    self.unexpected.append(str(error)[:300])
+                except openai.APIError as error:  # nothing that was asked is wrong
+                    if "The model server is gone" in str(error):  # the last event of a stream that broke off
+                        self.broken["stream"] += 1
+                    else:
+                        self.unexpected.append(str(error)[:300])
 
     def _files_and_jobs(self, client: OpenAI) -> None:
         file_id = client.files.create(file=rows_file(10), purpose="fine-tune").id
