@@ -36,7 +36,7 @@ from data.stored_rows import joined
 from data.tokenizer_folder import TokenizerFolder, open_tokenizer_folder
 from data.unfinished import NOTHING_KEPT, Unfinished
 from data.user_error import UserError, run_program
-from data.whole_file import real_path, write_whole
+from data.whole_file import refuse_overwriting, write_whole
 
 if TYPE_CHECKING:  # imports transformers, which a check without a tokenizer never needs
     from data.token_summary import Measured
@@ -151,11 +151,7 @@ def _options(args: argparse.Namespace) -> Options:
     if not (train or test):
         where = f"{args.recipe}, data" if recipe else "command line"
         raise UserError("no file to check", where=where, fix="name FILE.jsonl, or a recipe with data.train")
-    for out in (args.json, args.html):
-        if out and real_path(out) in map(real_path, (*train, *test)):
-            raise UserError("is a file of rows that is checked", where=str(out), fix="write to another one")
-        if out and args.recipe and real_path(out) == real_path(args.recipe):
-            raise UserError("is the recipe", where=str(out), fix="write to another file")
+    refuse_overwriting([*train, *test, args.recipe], [args.json, args.html])
     return Options(train, test, severities, args.epochs or num_epochs(recipe.sft if recipe else {}))
 
 

@@ -25,7 +25,7 @@ from data.row import JsonObject
 from data.source_records import Source, read_records
 from data.tool_file import read_tool_file
 from data.user_error import UserError, run_program
-from data.whole_file import real_path, whole_file, write_whole
+from data.whole_file import refuse_overwriting, whole_file, write_whole
 
 
 class NothingKeptError(Exception):
@@ -37,10 +37,7 @@ def main() -> None:
     if args.out.suffix != ".jsonl":
         raise UserError("rows are written as JSON lines", where=str(args.out), fix="give a name that ends in .jsonl")
     refused_path = args.out.with_suffix(".refused.jsonl")
-    _refuse_overwriting(
-        [*args.files, *([args.tools] if args.tools else [])],
-        [args.out, refused_path, *([args.json] if args.json else [])],
-    )
+    refuse_overwriting([*args.files, args.tools], [args.out, refused_path, args.json])
     tools = read_tool_file(args.tools) if args.tools else None
     sources: list[Source] = [*args.files]
     if args.dataset:
@@ -84,14 +81,6 @@ def _arguments() -> argparse.Namespace:
     if not args.dataset and (args.config or args.split or args.revision):
         raise UserError("--config, --split and --revision are of a data set", where="command line", fix="add --dataset")
     return args
-
-
-def _refuse_overwriting(inputs: list[Path], outputs: list[Path]) -> None:
-    taken = {real_path(path): "is also an input" for path in inputs}
-    for path in outputs:
-        if why := taken.get(real_path(path)):
-            raise UserError(f"would be overwritten, as it {why}", where=str(path), fix="name another")
-        taken[real_path(path)] = "is also another output"
 
 
 def _convert(

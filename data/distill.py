@@ -34,7 +34,7 @@ from data.endpoint_options import add_endpoint_options
 from data.served_models import served_model
 from data.tool_file import read_tool_file
 from data.user_error import UserError, run_program
-from data.whole_file import real_path
+from data.whole_file import refuse_overwriting
 
 UNFINISHED = 3
 
@@ -85,10 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 def _check_paths(args: argparse.Namespace, outputs: list[Path]) -> None:
     if args.out.suffix != ".jsonl":
         raise UserError("rows are written as JSON lines", where=str(args.out), fix="give a name that ends in .jsonl")
-    inputs = {real_path(path) for path in (args.requests, args.tools) if path}
-    for path in outputs:
-        if real_path(path) in inputs:
-            raise UserError("would be overwritten, as it is also an input", where=str(path), fix="name another --out")
+    refuse_overwriting([args.requests, args.tools], outputs)
 
 
 def _print(result: Result, file: RequestFile, played: Played, out: Path) -> None:

@@ -32,7 +32,7 @@ from data.served_models import served_model
 from data.strict_json import load_json
 from data.tool_file import read_tool_file
 from data.user_error import UserError, run_program
-from data.whole_file import real_path, write_whole
+from data.whole_file import refuse_overwriting, write_whole
 
 _TEACHER_SETTINGS = (
     *("concurrency", "temperature", "max_tokens", "extra_body", "timeout_s", "max_retries"),
@@ -74,9 +74,7 @@ def _arguments() -> argparse.Namespace:
         raise UserError("--base-url and --model go together", where="command line", fix="give both, or neither")
     if args.out.suffix != ".jsonl":
         raise UserError("rows are written as JSON lines", where=str(args.out), fix="give a name that ends in .jsonl")
-    outputs = {real_path(path) for path in (args.out, args.out.with_suffix(".answers.jsonl"))}
-    if taken := next((path for path in (args.tools, args.personas) if path and real_path(path) in outputs), None):
-        raise UserError("would be overwritten, as it is also an input", where=str(taken), fix="name another --out")
+    refuse_overwriting([args.tools, args.personas], [args.out, args.out.with_suffix(".answers.jsonl")])
     return args
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from data.pairing import pairs_of_mistakes
 from data.reading import read_rows
 from data.user_error import UserError, run_program
-from data.whole_file import real_path, write_whole
+from data.whole_file import refuse_overwriting, write_whole
 
 
 def main() -> None:
@@ -20,8 +20,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=Path, required=True, metavar="FILE", help="rows that must not be learned")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="preference rows to write")
     args = parser.parse_args()
-    if real_path(args.out) in map(real_path, (*args.evaluations, args.held_out)):
-        raise UserError("would be overwritten, as it is also an input", where=str(args.out), fix="name another --out")
+    refuse_overwriting([*args.evaluations, args.held_out], [args.out])
     pairing = pairs_of_mistakes(args.evaluations, read_rows(args.held_out))
     if not pairing.pairs:
         what = f"{pairing.num_items} answers gave no pair (dropped: {_counts(pairing.dropped)})"

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -21,9 +21,14 @@ def write_whole(path: Path, text: str, *, errors: str = "strict") -> None:
         file.write(text)
 
 
-def real_path(path: Path) -> Path:
-    """The file behind links, for telling whether two names are one; `Path.resolve` raises for a link to itself."""
-    return Path(os.path.realpath(path))
+def refuse_overwriting(inputs: Iterable[Path | None], outputs: Iterable[Path | None]) -> None:
+    """Raises UserError where an output is an input or another output, behind whatever links."""
+    # not `Path.resolve`, which raises for a link to itself
+    taken = {os.path.realpath(path): "is also an input" for path in inputs if path}
+    for path in filter(None, outputs):
+        if why := taken.get(os.path.realpath(path)):
+            raise UserError(f"would be overwritten, as it {why}", where=str(path), fix="name another")
+        taken[os.path.realpath(path)] = "is also another output"
 
 
 @contextmanager

@@ -10,17 +10,13 @@ served; exit 1: vLLM died.
 
 import argparse
 import os
-import signal
-import sys
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 from rich.console import Console
 
 from data.settings import load_settings
 from data.user_error import UserError, run_program
-from serve.server_process import ServerError
 from serve.settings import ServeRecipe, ServeSection, with_overrides
 from serve.vllm_process import VllmProcess, plan_vllm
 
@@ -41,17 +37,8 @@ def main() -> int:
     if args.dry_run:
         print(plan_vllm(job.folder, job.section).text)
         return 0
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        with VllmProcess(job.folder, job.section, job.log_path) as server:
-            _announce(server, job)
-            server.wait()
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 0
-    except ServerError as death:
-        print(f"error: {death}", file=sys.stderr)
-        return 1
+    server = VllmProcess(job.folder, job.section, job.log_path)
+    return server.serve(lambda: _announce(server, job))
 
 
 def _arguments() -> argparse.Namespace:
@@ -94,10 +81,6 @@ def _announce(server: VllmProcess, job: Job) -> None:
     console.print(f"[bold green]ready[/]  base_url [bold]{server.base_url}[/]  model [bold]{server.model}[/]")
     console.print(f"log    {job.log_path}\n")
     console.print(SNIPPET.format(base_url=server.base_url, key=key, model=server.model), markup=False)
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

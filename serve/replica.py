@@ -7,17 +7,14 @@ exit 1: vLLM died.
 
 import argparse
 import os
-import signal
-import sys
 from pathlib import Path
-from types import FrameType
 
 from data.settings import load_settings
 from data.user_error import UserError, run_program
 from serve.api_settings import ApiSettings
 from serve.chat.engine import plan_engine
 from serve.jobs.base_folder import base_recipe, ensure_base
-from serve.server_process import ServerError, ServerProcess
+from serve.server_process import ServerProcess
 from serve.settings import ServeSection, with_overrides
 
 
@@ -34,20 +31,12 @@ def main() -> int:
     if args.dry_run:
         print(plan.text)
         return 0
-    signal.signal(signal.SIGTERM, _interrupt)
     log = folder.parent / "logs" / f"replica-{plan.port}.log"
-    try:
-        with ServerProcess(
-            plan.command, plan.url, log, env=plan.env, title=f"vLLM for {args.base}",
-            startup_timeout_s=section.startup_timeout_s,
-        ) as server:  # fmt: skip
-            print(f"ready  {plan.url}/v1  log {log}", flush=True)
-            server.wait()
-    except KeyboardInterrupt:
-        return 0
-    except ServerError as death:
-        print(f"error: {death}", file=sys.stderr)
-        return 1
+    server = ServerProcess(
+        plan.command, plan.url, log, env=plan.env, title=f"vLLM for {args.base}",
+        startup_timeout_s=section.startup_timeout_s,
+    )  # fmt: skip
+    return server.serve(lambda: print(f"ready  {plan.url}/v1  log {log}", flush=True))
 
 
 def _arguments() -> argparse.Namespace:
@@ -59,10 +48,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, help="port (default 8000; 0 picks a free one)")
     parser.add_argument("--dry-run", action="store_true", help="print vLLM's command line, start nothing")
     return parser.parse_args()
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NoReturn, Self
@@ -86,6 +86,21 @@ class ServerProcess:
         assert self._process, "the server was not started"
         self._process.wait()
         raise self._death()
+
+    def serve(self, announce: Callable[[], None]) -> int:
+        """For a program that is this server: start it, `announce` it and wait. Gives the program's exit status, 0 for
+        Ctrl-C and SIGTERM, 1 where the server did not come up or died."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            with self:
+                announce()
+                self.wait()
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            return 0
+        except ServerError as death:
+            print(f"error: {death}", file=sys.stderr)
+            return 1
 
     def require_alive(self) -> None:
         assert self._process, "the server was not started"

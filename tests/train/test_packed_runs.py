@@ -10,6 +10,7 @@ import yaml
 
 from tests.conftest import ROOT
 from tests.programs import run
+from train.cpu_dtype import cpu_dtype
 
 pytestmark = pytest.mark.slow
 LAUNCH = ["-m", "accelerate.commands.launch", "--cpu", "--num_machines=1", "--mixed_precision=no"]
@@ -56,7 +57,7 @@ def test_a_run_cut_in_the_middle_of_an_epoch_goes_on_to_the_same_losses(tmp_path
 
 
 def test_sixty_steps_end_within_one_percent_of_the_unpacked_loss(tmp_path: Path, smollm2: Path) -> None:
-    sft = {"max_steps": 60, "bf16": True, "save_steps": 1000}
+    sft = {"max_steps": 60, "bf16": cpu_dtype() == "bfloat16", "save_steps": 1000}
     packed = train(tmp_path, smollm2, "packed", sft=sft)
     plain = train(tmp_path, smollm2, "plain", sft=sft, pack_tokens=0)
     assert len(packed) == len(plain) == 60 and plain[-1] < 0.95 * plain[0]
