@@ -4,7 +4,6 @@ from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -14,7 +13,8 @@ from rapidfuzz import fuzz, process
 from data.near_duplicates import ALIKE, Pair, alike_pairs, sketch
 from data.preparation.entries import Entry
 from data.preparation.groups import Groups
-from data.rules.sets import MAX_TEXTS, words
+from data.rules.sets import words
+from data.stored_texts import StoredTexts
 from data.unfinished import NOTHING_KEPT, Unfinished
 
 MAX_COMPARED, MAX_LETTERS = 10_000, 2_000_000
@@ -76,13 +76,10 @@ def _surely_alike(texts: list[str], positions: list[int], num_firsts: int) -> It
 
 def _probably_alike(entries: list[Entry], positions: list[int]) -> Iterator[Pair]:
     """The same of so many rows that not even their texts are held."""
-
-    @lru_cache(MAX_TEXTS)
-    def words_of(place: int) -> str:
-        return words(entries[positions[place]].row)
-
-    sketches = array("I")
-    for place in range(len(positions)):
-        sketches.extend(sketch("", words_of(place)))
-    for pair in alike_pairs(np.asarray(sketches, np.uint32), words_of):
+    texts, sketches = StoredTexts(), array("I")
+    for position in positions:
+        text = words(entries[position].row)
+        texts.append(text)
+        sketches.extend(sketch("", text))
+    for pair in alike_pairs(np.asarray(sketches, np.uint32), texts.__getitem__):
         yield Pair(positions[pair.first], positions[pair.later], pair.alike)

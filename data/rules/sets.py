@@ -7,7 +7,7 @@ import hashlib
 import json
 from array import array
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +22,7 @@ from data.row import JsonObject, Row
 from data.row_batches import in_batches
 from data.rules.findings import Fault, Finding, place
 from data.rules.severities import RuleSeverities
-
-MAX_TEXTS = 10_000  # remembered while they are compared
+from data.stored_texts import StoredTexts
 
 
 class Placed(NamedTuple):
@@ -44,6 +43,8 @@ class Marks(NamedTuple):
     """Of each trained turn with calls: all that stands before it, its calls, the 1-based number of its message."""
     sketch: list[int]
     """Where near copies are looked for, see `near_duplicates`."""
+    said: str
+    """What near copies say nearly alike; like `sketch` empty where none are looked for."""
 
 
 class Marked:
@@ -54,6 +55,7 @@ class Marked:
         self.paths: list[Path] = []
         self.files, self.has_tools = array("I"), bytearray()
         self.same, self.messages, self.sketches = array("Q"), array("Q"), array("I")
+        self.said = StoredTexts()
         self.contexts, self.calls, self.turn_rows, self.turn_messages = array("Q"), array("Q"), array("I"), array("I")
         numbers: dict[Path, int] = {}
         with progress_over(_marks(rows, is_sketched), "comparing rows", len(rows)) as all_marks:
@@ -63,6 +65,7 @@ class Marked:
                 self.same.append(marks.same)
                 self.messages.append(marks.messages)
                 self.sketches.extend(marks.sketch)
+                self.said.append(marks.said)
                 for context, calls, message in marks.turns:
                     self.contexts.append(context)
                     self.calls.append(calls)
@@ -111,9 +114,10 @@ def _marks_of_row(numbered: NumberedRow, is_sketched: bool) -> Marks:
             turns.append((_number(context.digest()), calls, number))
         context.update(texts[number - 1].encode())
     made = [message["tool_calls"] for message in talk.messages if "tool_calls" in message]
-    sketched = sketch(json.dumps(made, sort_keys=True), _said(talk.messages)) if is_sketched else []
+    said = _said(talk.messages) if is_sketched else ""
+    sketched = sketch(json.dumps(made, sort_keys=True), said) if is_sketched else []
     messages = hash64("".join(texts).encode())
-    return Marks(numbered.path, bool(row.tools), _number(context.digest()), messages, turns, sketched)
+    return Marks(numbered.path, bool(row.tools), _number(context.digest()), messages, turns, sketched, said)
 
 
 def _number(digest: bytes) -> int:
@@ -161,12 +165,8 @@ def duplicates(marked: Marked) -> Iterator[Placed]:
         yield Placed(rows[at].path, rows[at].line, fault)
     distinct = np.flatnonzero(is_first)
 
-    @lru_cache(MAX_TEXTS)
-    def words_of(at: int) -> str:
-        return words(rows[distinct[at]].row)
-
     sketches = np.asarray(marked.sketches, np.uint32).reshape(-1, NUM_BANDS)[is_first]
-    for pair in alike_pairs(sketches, words_of):
+    for pair in alike_pairs(sketches, lambda place: marked.said[distinct[place]]):
         earlier, later = rows[distinct[pair.first]], rows[distinct[pair.later]]
         reason = f"the same calls in nearly the same words as {_where(earlier)} ({pair.alike:.0%} alike)"
         fault = Fault("near_duplicate", reason, fix="keep one, or word it differently")
