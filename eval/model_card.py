@@ -51,7 +51,10 @@ def _figures(evaluation: Evaluation) -> str:
     for k in range(1, 1 + max(len(run.scores.pass_hat_k) for run in runs)):
         found = [[_pass(one) for one in run.scores.pass_hat_k if one.k == k] for run in runs]
         lines.append(f"| pass^{k} | {' | '.join(cells[0] if cells else 'not run' for cells in found)} |")
-    latencies = (f"{run.scores.latency_p95_ms:,.0f} ms" if run.scores.latency_p95_ms else "" for run in runs)
+    latencies = (
+        f"{run.scores.latency_p95_ms:,.0f} ms, {run.load.concurrency} at a time" if run.scores.latency_p95_ms else ""
+        for run in runs
+    )
     return "\n".join([*head, *lines, f"| latency p95 | {' | '.join(latencies)} |"])
 
 
