@@ -147,7 +147,9 @@ def uneven_tools(marked: Marked) -> Iterator[Placed]:
 
 def contradictions(marked: Marked) -> Iterator[Placed]:
     """One input, two different calls: the model can learn neither. Of two answers in text both may be right."""
-    for later, first in enumerate(_first_equal(marked.contexts).tolist()):
+    firsts = _first_equal(marked.contexts)
+    for later in _repeated(firsts):
+        first = int(firsts[later])
         if marked.calls[first] != marked.calls[later]:
             earlier, numbered = marked.rows[marked.turn_rows[first]], marked.rows[marked.turn_rows[later]]
             where = f"{_where(earlier)}, message {marked.turn_messages[first]}"
@@ -159,13 +161,13 @@ def contradictions(marked: Marked) -> Iterator[Placed]:
 def duplicates(marked: Marked) -> Iterator[Placed]:
     """Rows that are an earlier one again, or nearly."""
     rows, firsts = marked.rows, _first_equal(marked.same)
-    is_first = firsts == np.arange(len(firsts))
-    for at in np.flatnonzero(~is_first).tolist():
+    for at in _repeated(firsts):
         fault = Fault("duplicate", f"the same row as {_where(rows[firsts[at]])}", fix="keep one")
         yield Placed(rows[at].path, rows[at].line, fault)
-    distinct = np.flatnonzero(is_first)
-
-    sketches = np.asarray(marked.sketches, np.uint32).reshape(-1, NUM_BANDS)[is_first]
+    distinct = np.flatnonzero(firsts == np.arange(len(firsts)))
+    sketches = np.asarray(marked.sketches, np.uint32).reshape(-1, NUM_BANDS)
+    if len(distinct) < len(sketches):
+        sketches = sketches[distinct]
     for pair in alike_pairs(sketches, lambda place: marked.said[distinct[place]]):
         earlier, later = rows[distinct[pair.first]], rows[distinct[pair.later]]
         reason = f"the same calls in nearly the same words as {_where(earlier)} ({pair.alike:.0%} alike)"
@@ -181,6 +183,12 @@ def _first_equal(hashes: "array[int]") -> NDArray[np.int64]:
     """For each hash the place of the first that equals it."""
     _, first, which = np.unique(np.asarray(hashes, np.uint64), return_index=True, return_inverse=True)
     places: NDArray[np.int64] = first[which]
+    return places
+
+
+def _repeated(firsts: NDArray[np.int64]) -> list[int]:
+    """The places that equal an earlier one."""
+    places: list[int] = np.flatnonzero(firsts != np.arange(len(firsts))).tolist()
     return places
 
 
