@@ -32,6 +32,11 @@ class EngineFaultError(Exception):
     """A replica answered with an error of its own, and another one may do better."""
 
 
+READ_BUFFER = 1 << 13
+"""Bytes; of an answer that its client reads slowly, aiohttp holds up to twice as many. Its own 64 KiB are 128 MiB for
+1,000 open streams."""
+
+
 class Chat:
     """Made inside the event loop that it runs in; `close` ends its vLLM processes."""
 
@@ -42,7 +47,9 @@ class Chat:
         self.writer = StoreWriter(database)
         # As many connections as there are requests: a limit here would be a queue that nobody sees.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
-        self.http = aiohttp.ClientSession(connector=connector, auto_decompress=False, trust_env=False)
+        self.http = aiohttp.ClientSession(
+            connector=connector, read_bufsize=READ_BUFFER, auto_decompress=False, trust_env=False
+        )
         self.engines = Engines(settings, self.http)
         self.watch = Watch(self.engines)
 

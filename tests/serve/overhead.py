@@ -1,8 +1,9 @@
 """What the API adds to a chat stream, against the same server asked directly, in turn, in one run.
 
-    python -m tests.serve.overhead [--concurrency 32] [--rounds 6] [--streams 1000] [--together]
+    python -m tests.serve.overhead [--concurrency 32] [--rounds 6] [--streams 1000] [--together] [--pause-ms 20]
 
-A planted server streams 30 tokens, one every 20 ms. Half of each round asks it directly, the other half through the
+A planted server streams 30 tokens, one every 20 ms (--pause-ms: 1,000 streams of one every 20 ms are more than two
+cores carry). Half of each round asks it directly, the other half through the
 API with store=true, by so many clients whose requests are spread over time (--together: all at the same moment).
 Prints first token and whole answer, median and p99, what a request and an event cost the API in processor time, then
 its memory with many open streams.
@@ -29,7 +30,6 @@ from tests.conftest import ROOT
 from tests.serve.api_server import BASE, api_server, write_settings
 
 TOKENS = 30
-PAUSE_S = 0.02
 ANSWERS = 4
 
 
@@ -43,10 +43,11 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--streams", type=int, default=1000, help="0: overhead alone (default: 1000)")
+    parser.add_argument("--pause-ms", type=float, default=20.0, help="between two tokens of a stream (default: 20)")
     parser.add_argument("--together", action="store_true", help="the worst case: all ask at the same moment")
     args = parser.parse_args()
     port = free_port("127.0.0.1")
-    command = [sys.executable, "-m", "tests.serve.token_stream", str(port), str(PAUSE_S)]
+    command = [sys.executable, "-m", "tests.serve.token_stream", str(port), str(args.pause_ms / 1000)]
     planted = subprocess.Popen(command, cwd=ROOT)
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -62,9 +63,10 @@ async def measure(direct: str, through: str, api: psutil.Process, args: argparse
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=3)  # uvicorn closes idle connections after 5 s
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as http:
         found: dict[str, list[Timing]] = {direct: [], through: []}
+        spread_s = 0 if args.together else TOKENS * args.pause_ms / 1000
         for number in range(args.rounds + 1):
             for url in (direct, through) if number % 2 else (through, direct):
-                timings = await asyncio.gather(*(worker(http, url, args.together) for _ in range(args.concurrency)))
+                timings = await asyncio.gather(*(worker(http, url, spread_s) for _ in range(args.concurrency)))
                 if number:  # the first round opens connections and compiles
                     found[url] += [timing for some in timings for timing in some]
         for name in Timing._fields:
@@ -81,8 +83,8 @@ async def measure(direct: str, through: str, api: psutil.Process, args: argparse
             await memory(http, through, api, args.streams)
 
 
-async def worker(http: aiohttp.ClientSession, url: str, together: bool) -> list[Timing]:
-    await asyncio.sleep(0 if together else random.uniform(0, TOKENS * PAUSE_S))
+async def worker(http: aiohttp.ClientSession, url: str, spread_s: float) -> list[Timing]:
+    await asyncio.sleep(random.uniform(0, spread_s))
     return [await ask(http, url, TOKENS) for _ in range(ANSWERS)]
 
 
