@@ -88,7 +88,7 @@ def _neighbours(sketches: NDArray[np.uint32]) -> Iterator[tuple[int, list[int]]]
     for band in bands:
         has_earlier[band.later] = True
     next_of = [0] * len(bands)
-    for later in map(int, np.flatnonzero(has_earlier)):
+    for later in map(int, np.flatnonzero(has_earlier)):  # a list of a million Python numbers takes 40 MB
         earlier: set[int] = set()
         for number, band in enumerate(bands):
             at = next_of[number]

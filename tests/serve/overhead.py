@@ -2,11 +2,10 @@
 
     python -m tests.serve.overhead [--concurrency 32] [--rounds 6] [--streams 1000] [--together] [--pause-ms 20]
 
-A planted server streams 30 tokens, one every 20 ms (--pause-ms: 1,000 streams of one every 20 ms are more than two
-cores carry). Half of each round asks it directly, the other half through the
-API with store=true, by so many clients whose requests are spread over time (--together: all at the same moment).
-Prints first token and whole answer, median and p99, what a request and an event cost the API in processor time, then
-its memory with many open streams.
+A planted server streams 30 tokens, one every 20 ms (--pause-ms). Half of each round asks it directly, the other half
+through the API with store=true, by so many clients whose requests are spread over time (--together: all at the same
+moment). Prints first token and whole answer, median and p99, what a request and an event cost the API in processor
+time, then its memory with many open streams: 1,000 of a token every 20 ms are more than two cores carry.
 """
 
 import argparse
