@@ -1,12 +1,18 @@
 """Pairs of texts that are nearly alike, found without comparing all with all."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
+
+from data.stored_texts import StoredTexts
+from data.temporary_database import TemporaryDatabase
 
 ALIKE = 0.92
 # MinHash: each band of hashes is equal for two texts with the probability of their shingle overlap to the third power.
@@ -27,10 +33,56 @@ class Pair(NamedTuple):
     alike: float
 
 
-def near_duplicates(groups: list[str], texts: list[str]) -> Iterator[Pair]:
-    """For each text the earliest that was found alike, of the same group; `groups[i]` belongs to `texts[i]`."""
-    sketches = [sketch(group, text) for group, text in zip(groups, texts, strict=True)]
-    return alike_pairs(np.array(sketches, np.uint32), texts.__getitem__)
+class SketchedTexts:
+    """Texts among which near copies are looked for. They and their sketches stay on disk: memory does not grow."""
+
+    def __init__(self) -> None:
+        bands = ", ".join(f"band{number} INTEGER" for number in range(NUM_BANDS))
+        self._texts = StoredTexts()
+        self._database = TemporaryDatabase(
+            f"CREATE TABLE sketches(place INTEGER PRIMARY KEY, {bands})",
+            "CREATE TABLE neighbours(later INTEGER, earlier TEXT)",
+        )
+
+    def append(self, sketch: list[int], text: str) -> None:
+        """`sketch`: of the text and its group. Raises UserError for a full disk, as all methods do."""
+        values = ", ".join("?" * (1 + NUM_BANDS))
+        self._database.run(f"INSERT INTO sketches VALUES ({values})", self._texts.append(text), *sketch)
+
+    def remove(self, place: int) -> None:
+        """The text of that place is compared with no other."""
+        self._database.run("DELETE FROM sketches WHERE place = ?", place)
+
+    def alike_pairs(self) -> Iterator[Pair]:
+        """For each text the earliest that was found alike, of the same group."""
+        for later, earlier in self._neighbours():
+            text = self._texts[later]
+            for first in earlier:
+                alike = fuzz.ratio(self._texts[first], text, score_cutoff=100 * ALIKE) / 100
+                if alike:
+                    yield Pair(first, later, alike)
+                    break
+
+    def _neighbours(self) -> Iterator[tuple[int, list[int]]]:
+        """For each text the earlier ones that share a band with it, of each band the first MAX_COMPARED."""
+        self._database.run("DELETE FROM neighbours")
+        for number in range(NUM_BANDS):
+            ranked = self._database.select(f"SELECT band{number}, place FROM sketches ORDER BY 1, 2")
+            self._database.insert("INSERT INTO neighbours VALUES (?, ?)", _neighbours_of_band(ranked))
+        found = self._database.select("SELECT later, earlier FROM neighbours ORDER BY later")
+        for later, bands in groupby(found, itemgetter(0)):
+            yield later, sorted({first for _, earlier in bands for first in json.loads(earlier)})
+
+
+def _neighbours_of_band(ranked: Iterable[tuple[int, int]]) -> Iterator[tuple[int, str]]:
+    """`ranked`: hashes and places, those of one hash in a row and the earliest of them first."""
+    for _, bucket in groupby(ranked, itemgetter(0)):
+        earlier: list[int] = []
+        for _, place in bucket:
+            if earlier:
+                yield place, json.dumps(earlier)
+            if len(earlier) < MAX_COMPARED:
+                earlier.append(place)
 
 
 def sketch(group: str, text: str) -> list[int]:
@@ -56,57 +108,3 @@ def _shingle_hashes(text: str) -> NDArray[np.uint64]:
 
 def hash64(data: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
-
-
-def alike_pairs(sketches: NDArray[np.uint32], text_of: Callable[[int], str]) -> Iterator[Pair]:
-    """`near_duplicates` of texts that are not held: `sketches` are those of all texts, one after the other."""
-    for later, earlier in _neighbours(sketches.reshape(-1, NUM_BANDS)):
-        text = text_of(later)
-        for first in earlier:
-            alike = fuzz.ratio(text_of(first), text, score_cutoff=100 * ALIKE) / 100
-            if alike:
-                yield Pair(first, later, alike)
-                break
-
-
-class _Band(NamedTuple):
-    """The texts that share one hash with others; of most sets that is a small part."""
-
-    texts: NDArray[np.int32]
-    """Bucket by bucket, in each the earliest first."""
-    later: NDArray[np.int32]
-    """Those that come after another of their bucket, in order; of each the place in `texts` where its bucket starts,
-    and how many stand before it there."""
-    start: NDArray[np.int32]
-    num_earlier: NDArray[np.uint8]
-
-
-def _neighbours(sketches: NDArray[np.uint32]) -> Iterator[tuple[int, list[int]]]:
-    """For each text the earlier ones that share a band with it, of each band the first MAX_COMPARED."""
-    bands = [_band(hashes) for hashes in sketches.T]
-    has_earlier = np.zeros(len(sketches), bool)
-    for band in bands:
-        has_earlier[band.later] = True
-    next_of = [0] * len(bands)
-    for later in map(int, np.flatnonzero(has_earlier)):  # a list of a million Python numbers takes 40 MB
-        earlier: set[int] = set()
-        for number, band in enumerate(bands):
-            at = next_of[number]
-            if at < len(band.later) and band.later[at] == later:
-                next_of[number] += 1
-                start = int(band.start[at])
-                earlier.update(band.texts[start : start + int(band.num_earlier[at])].tolist())
-        yield later, sorted(earlier)
-
-
-def _band(hashes: NDArray[np.uint32]) -> _Band:
-    order = np.argsort(hashes, kind="stable").astype(np.int32)
-    ranked = hashes[order]
-    is_first = np.r_[True, ranked[1:] != ranked[:-1]][: len(ranked)]
-    is_shared = ~is_first | np.r_[~is_first[1:], False][: len(ranked)]
-    texts, is_first = order[is_shared], is_first[is_shared]
-    places = np.arange(len(texts), dtype=np.int32)
-    starts = np.maximum.accumulate(np.where(is_first, places, np.int32(0)))
-    in_order = np.argsort(texts[~is_first])
-    num_earlier = np.minimum((places - starts)[~is_first], MAX_COMPARED).astype(np.uint8)
-    return _Band(texts, texts[~is_first][in_order], starts[~is_first][in_order], num_earlier[in_order])

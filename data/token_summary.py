@@ -68,7 +68,7 @@ def measure(
     stage: str = "",
 ) -> Measured:
     """Render every row as training does; a preference row is two, one for each output."""
-    tokens, trained = array("L"), array("L")
+    tokens, trained = array("I"), array("I")
     findings: list[Finding] = []
     results = unfinished.results(stage, lambda done: map(_as_list, row_lengths(after(rows, done), tokenizer, template)))
     found = (RowLengths(Path(path), *others) for path, *others in results)

@@ -1,6 +1,5 @@
 """When two rows are the same, or nearly: what `data.rules.sets` warns of, with every pair compared where it can be."""
 
-from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,11 +9,10 @@ from typing import Any
 import numpy as np
 from rapidfuzz import fuzz, process
 
-from data.near_duplicates import ALIKE, Pair, alike_pairs, sketch
+from data.near_duplicates import ALIKE, Pair, SketchedTexts, sketch
 from data.preparation.entries import Entry
 from data.preparation.groups import Groups
 from data.rules.sets import words
-from data.stored_texts import StoredTexts
 from data.unfinished import NOTHING_KEPT, Unfinished
 
 MAX_COMPARED, MAX_LETTERS = 10_000, 2_000_000
@@ -76,10 +74,9 @@ def _surely_alike(texts: list[str], positions: list[int], num_firsts: int) -> It
 
 def _probably_alike(entries: list[Entry], positions: list[int]) -> Iterator[Pair]:
     """The same of so many rows that not even their texts are held."""
-    texts, sketches = StoredTexts(), array("I")
+    texts = SketchedTexts()
     for position in positions:
         text = words(entries[position].row)
-        texts.append(text)
-        sketches.extend(sketch("", text))
-    for pair in alike_pairs(np.asarray(sketches, np.uint32), texts.__getitem__):
+        texts.append(sketch("", text), text)
+    for pair in texts.alike_pairs():
         yield Pair(positions[pair.first], positions[pair.later], pair.alike)

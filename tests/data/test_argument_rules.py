@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from data.near_duplicates import Pair, near_duplicates
+from data.near_duplicates import Pair
 from data.row import JsonObject
 from data.rules.arguments import argument_faults, loose_object
 from data.rules.formats import FORMATS
+from tests.data.near_pairs import near_pairs
 
 FORMS: dict[str, tuple[list[str], list[str]]] = {
     "date": (["2026-02-28", "2024-02-29"], ["2026-02-30", "2025-02-29", "20260228", "2026-2-8", "tomorrow", ""]),
@@ -91,8 +92,8 @@ def test_nearly_equal_texts_of_one_group_are_paired_with_the_earliest() -> None:
     text = "could you please ping the host called alpha and tell me what it answers"
     texts = [text, text.replace("please ", ""), "something else altogether, and at some length", text + ".", text]
     groups = ["ping", "ping", "ping", "ping", "no call"]
-    assert [(pair.first, pair.later) for pair in near_duplicates(groups, texts)] == [(0, 1), (0, 3)]
+    assert [(pair.first, pair.later) for pair in near_pairs(groups, texts)] == [(0, 1), (0, 3)]
 
 
 def test_short_and_empty_texts_are_compared_too() -> None:
-    assert list(near_duplicates(["", "", ""], ["", "hi", "hi"])) == [Pair(1, 2, 1.0)]
+    assert near_pairs(["", "", ""], ["", "hi", "hi"]) == [Pair(1, 2, 1.0)]

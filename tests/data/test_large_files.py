@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from data.near_duplicates import ALIKE, MAX_COMPARED, NUM_BANDS, Pair, near_duplicates, sketch
+from data.near_duplicates import ALIKE, MAX_COMPARED, NUM_BANDS, Pair, sketch
 from data.parallel_render import row_lengths
 from data.reading import LARGE_BYTES, RowFile, read_row_file, read_rows
 from data.row_summary import summarise
@@ -21,6 +21,7 @@ from data.stored_rows import StoredRows, joined, without
 from data.task_api.scenarios import synthesize
 from data.template import load_template
 from data.user_error import UserError
+from tests.data.near_pairs import near_pairs
 from tests.data.rows import GOOD, good_file, ping, raw, says, user
 from tests.data.test_fuzz import fuzzed_file
 from tests.models import write_rows
@@ -125,10 +126,10 @@ def test_near_duplicates_are_those_of_one_text_after_the_other() -> None:
     ]
     texts += [text + random.choice(["", " !", " please"]) for text in random.sample(texts, 200)]
     groups = [random.choice("ab") for _ in texts]
-    pairs = list(near_duplicates(groups, texts))
+    pairs = near_pairs(groups, texts)
     assert pairs == by_buckets(groups, texts) and len(pairs) > 50
     assert len(sketch("a", texts[0])) == NUM_BANDS
-    assert list(near_duplicates([], [])) == []
+    assert near_pairs([], []) == []
 
 
 def test_a_killed_check_takes_its_processes_with_it_and_leaves_no_file(tmp_path: Path) -> None:
