@@ -13,6 +13,7 @@ from data.preparation.entries import Entry, StageResult
 from data.preparation.lengths import Ruler
 from data.preparation.missing_tool import drop_called_tool
 from data.preparation.settings import Augment
+from data.preparation.strict_schemas import make_strict
 from data.preparation.tool_lists import OtherTools, add_distractors, shorten_descriptions, shuffle_tools
 from data.preparation.tool_names import rename_tools
 from data.reading import parse_row
@@ -38,6 +39,7 @@ def augment(
         "shorten_descriptions": shorten_descriptions,
         "rename_tools": partial(rename_tools, others.all_names),
         "rename_arguments": rename_arguments,
+        "strict_tools": make_strict,
         "shuffle_tools": shuffle_tools,
         "drop_called_tool": partial(drop_called_tool, others),
     }

@@ -106,6 +106,9 @@ class Augment(Section):
     """One to three tools of unrelated rows added to the list."""
     shorten_descriptions: Part = 0
     """Tool descriptions cut after their first sentence."""
+    strict_tools: Part = 0
+    """Strict schemas, as the Agents SDK's `function_tool` sends them: every argument required, null where nothing is
+    meant, in the list and in the calls."""
     drop_called_tool: Part = 0
     """Added rows: the called tool and those beside it are replaced by tools of unrelated rows, and the assistant says
     that it has none for this."""

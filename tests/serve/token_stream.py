@@ -3,6 +3,8 @@
     python -m tests.serve.token_stream PORT SECONDS_BETWEEN_TOKENS
 
 The last user message says how many tokens come: "tokens N". Plain asyncio, since a framework's time would be measured.
+The pace is that of a clock, as that of a GPU is: a token that came late, since another program had the processor,
+makes none after it late.
 """
 
 import asyncio
@@ -46,16 +48,17 @@ class TokenStream(asyncio.Protocol):
         wish = re.search(rb"tokens (\d+)", body)
         assert wish, body
         self.transport.write(HEAD)
-        self.tell(next(numbers), 0, int(wish[1]))
+        self.tell(next(numbers), 0, int(wish[1]), asyncio.get_running_loop().time())
 
-    def tell(self, stream: int, token: int, last: int) -> None:
+    def tell(self, stream: int, token: int, last: int, began_s: float) -> None:
         if self.transport.is_closing():
             return
         if token < last:
             self.transport.write(
                 event(stream, b'{"index": 0, "delta": {"content": " %d"}, "finish_reason": null}' % token)
             )
-            asyncio.get_running_loop().call_later(self.pause_s, self.tell, stream, token + 1, last)
+            next_s = began_s + (token + 1) * self.pause_s
+            asyncio.get_running_loop().call_at(next_s, self.tell, stream, token + 1, last, began_s)
             return
         end = event(stream, b'{"index": 0, "delta": {}, "finish_reason": "stop"}')
         usage = event(stream, b"", b'{"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16}')

@@ -1,0 +1,111 @@
+"""Tools as strict clients send them: every argument required, null where nothing is meant; and calls that write it.
+
+The Agents SDK's `function_tool`, the OpenAI SDK's `pydantic_function_tool` and the strict modes of LangChain and
+Pydantic AI make such schemas (OpenAI's guide to structured outputs, "all fields must be required"), and vLLM's grammar
+then has the model write every argument. One that has never seen a null there makes values up.
+"""
+
+import json
+import random
+from typing import Any, Literal
+
+from data.conversation import arguments_object
+from data.row import JsonObject, Message, Row, Tool, ToolCall
+
+Style = Literal["type_list", "any_of"]
+"""How a schema says that null is allowed: `type: [string, "null"]`, or `anyOf` with `type: "null"`, as of pydantic."""
+_ALLOWED = {
+    "type", "description", "title", "enum", "const", "items", "properties", "required", "additionalProperties",
+    "format", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems",
+    "maxItems", "anyOf",
+}  # fmt: skip
+
+
+class _NotStrictError(Exception):
+    pass
+
+
+def make_strict(row: Row, rng: random.Random) -> Row | None:
+    """Every listed tool with a strict schema, every call with all of its tool's arguments, in the schema's order.
+
+    None without tools, where a schema says what strict mode cannot, and where a call does not keep to its schema.
+    """
+    style: Style = rng.choice(("type_list", "any_of"))
+    schemas = {tool.function.name: tool.function.parameters or {} for tool in row.tools or []}
+    try:
+        tools = [_strict_tool(tool, style) for tool in row.tools or []]
+        messages = [_called(message, schemas) for message in row.messages]
+    except _NotStrictError:
+        return None
+    return row.model_copy(update={"tools": tools, "messages": messages}) if tools else None
+
+
+def _strict_tool(tool: Tool, style: Style) -> Tool:
+    empty: JsonObject = {"type": "object", "properties": {}}
+    parameters = _strict(tool.function.parameters or empty, style)
+    function = tool.function.model_copy(update={"parameters": parameters, "strict": True})
+    return tool.model_copy(update={"function": function})
+
+
+def _strict(schema: Any, style: Style) -> JsonObject:
+    if not isinstance(schema, dict) or set(schema) - _ALLOWED or schema.get("additionalProperties"):
+        raise _NotStrictError
+    strict = dict(schema)
+    if "properties" in schema:
+        required = set(schema.get("required") or [])
+        strict["properties"] = {
+            name: _strict(sub, style) if name in required else _nullable(_strict(sub, style), style)
+            for name, sub in schema["properties"].items()
+        }
+        strict |= {"required": list(schema["properties"]), "additionalProperties": False}
+    elif "object" in _types(schema):
+        raise _NotStrictError  # one of any keys
+    if "items" in schema:
+        strict["items"] = _strict(schema["items"], style)
+    if "anyOf" in schema:
+        strict["anyOf"] = [_strict(choice, style) for choice in schema["anyOf"]]
+    return strict
+
+
+def _nullable(schema: JsonObject, style: Style) -> JsonObject:
+    if "null" in _types(schema) or any("null" in _types(choice) for choice in schema.get("anyOf", [])):
+        return schema
+    if style == "type_list" and "type" in schema and "const" not in schema:
+        enum = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+        return schema | {"type": [*_types(schema), "null"]} | enum
+    told = {key: schema[key] for key in ("title", "description") if key in schema}
+    meant = {key: value for key, value in schema.items() if key not in told}
+    choices = meant["anyOf"] if set(meant) == {"anyOf"} else [meant]
+    return told | {"anyOf": [*choices, {"type": "null"}]}
+
+
+def _types(schema: JsonObject) -> list[str]:
+    types = schema.get("type", [])
+    return types if isinstance(types, list) else [types]
+
+
+def _called(message: Message, schemas: dict[str, JsonObject]) -> Message:
+    if not message.tool_calls:
+        return message
+    return message.model_copy(update={"tool_calls": [_filled_call(call, schemas) for call in message.tool_calls]})
+
+
+def _filled_call(call: ToolCall, schemas: dict[str, JsonObject]) -> ToolCall:
+    if call.function.name not in schemas:
+        raise _NotStrictError
+    given = call.function.arguments
+    arguments = _filled(arguments_object(given), {"properties": {}} | schemas[call.function.name])
+    written = json.dumps(arguments, ensure_ascii=False) if isinstance(given, str) else arguments
+    return call.model_copy(update={"function": call.function.model_copy(update={"arguments": written})})
+
+
+def _filled(value: Any, schema: JsonObject) -> Any:
+    """With a null for every argument that was left out; of `anyOf` what is given is as it was."""
+    if isinstance(value, list) and "items" in schema:
+        return [_filled(item, schema["items"]) for item in value]
+    if not isinstance(value, dict) or "properties" not in schema:
+        return value
+    properties = schema["properties"]
+    if set(value) - set(properties) or set(schema.get("required") or []) - set(value):
+        raise _NotStrictError
+    return {name: _filled(value[name], sub) if name in value else None for name, sub in properties.items()}
