@@ -14,11 +14,12 @@ from data.row import JsonObject, Message, Row, Tool, ToolCall
 
 Style = Literal["type_list", "any_of"]
 """How a schema says that null is allowed: `type: [string, "null"]`, or `anyOf` with `type: "null"`, as of pydantic."""
-_ALLOWED = {
-    "type", "description", "title", "enum", "const", "items", "properties", "required", "additionalProperties",
-    "format", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems",
-    "maxItems", "anyOf",
+_OTHERWISE = {
+    "$ref", "$defs", "definitions", "allOf", "oneOf", "not", "if", "then", "else", "prefixItems", "patternProperties",
+    "propertyNames", "minProperties", "maxProperties", "dependentRequired", "dependentSchemas",
+    "unevaluatedProperties", "default",
 }  # fmt: skip
+"""Keywords that strict mode does not take, or that a null in an argument's place may break."""
 
 
 class _NotStrictError(Exception):
@@ -48,7 +49,7 @@ def _strict_tool(tool: Tool, style: Style) -> Tool:
 
 
 def _strict(schema: Any, style: Style) -> JsonObject:
-    if not isinstance(schema, dict) or set(schema) - _ALLOWED or schema.get("additionalProperties"):
+    if not isinstance(schema, dict) or set(schema) & _OTHERWISE or schema.get("additionalProperties"):
         raise _NotStrictError
     strict = dict(schema)
     if "properties" in schema:
