@@ -12,8 +12,10 @@ from typing import Any, Literal
 from data.conversation import arguments_object
 from data.row import JsonObject, Message, Row, Tool, ToolCall
 
-Style = Literal["type_list", "any_of"]
-"""How a schema says that null is allowed: `type: [string, "null"]`, or `anyOf` with `type: "null"`, as of pydantic."""
+Style = Literal["schema", "signature"]
+"""`schema`: as it is, null as one of the types. `signature`: as libraries make it from a function's signature, null by
+`anyOf`, and of each argument no more than its type and choices."""
+_OF_SIGNATURE = {"type", "enum", "const", "items", "properties", "required", "additionalProperties", "anyOf"}
 _OTHERWISE = {
     "$ref", "$defs", "definitions", "allOf", "oneOf", "not", "if", "then", "else", "prefixItems", "patternProperties",
     "propertyNames", "minProperties", "maxProperties", "dependentRequired", "dependentSchemas",
@@ -31,7 +33,7 @@ def make_strict(row: Row, rng: random.Random) -> Row | None:
 
     None without tools, where a schema says what strict mode cannot, and where a call does not keep to its schema.
     """
-    style: Style = rng.choice(("type_list", "any_of"))
+    style: Style = rng.choice(("schema", "signature"))
     schemas = {tool.function.name: tool.function.parameters or {} for tool in row.tools or []}
     try:
         tools = [_strict_tool(tool, style) for tool in row.tools or []]
@@ -51,7 +53,7 @@ def _strict_tool(tool: Tool, style: Style) -> Tool:
 def _strict(schema: Any, style: Style) -> JsonObject:
     if not isinstance(schema, dict) or set(schema) & _OTHERWISE or schema.get("additionalProperties"):
         raise _NotStrictError
-    strict = dict(schema)
+    strict = {key: value for key, value in schema.items() if style == "schema" or key in _OF_SIGNATURE}
     if "properties" in schema:
         required = set(schema.get("required") or [])
         strict["properties"] = {
@@ -71,7 +73,7 @@ def _strict(schema: Any, style: Style) -> JsonObject:
 def _nullable(schema: JsonObject, style: Style) -> JsonObject:
     if "null" in _types(schema) or any("null" in _types(choice) for choice in schema.get("anyOf", [])):
         return schema
-    if style == "type_list" and "type" in schema and "const" not in schema:
+    if style == "schema" and "type" in schema and "const" not in schema:
         enum = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
         return schema | {"type": [*_types(schema), "null"]} | enum
     told = {key: schema[key] for key in ("title", "description") if key in schema}
