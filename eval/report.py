@@ -42,6 +42,7 @@ WAYS_MEANING = {
     "streamed": "streamed",
     "required": "tool_choice required, where a call is expected",
     "strict": "strict schemas",
+    "strict_functions": "strict schemas as client libraries make them of functions: every argument required",
 }
 _HEADLINES: tuple[Metric, ...] = ("exact", "valid_json", "should_not_call")
 

@@ -3,10 +3,11 @@
     python -m eval.waterfall ROWS... --base-url http://127.0.0.1:8000/v1 --model tuned --environment task_service
     python -m eval.waterfall ROWS... --base-url URL --model merged --against adapter quantised=http://127.0.0.1:8001/v1
 
-Every item is asked at once and streamed, with tool_choice required and with strict tools. It is lost at the first layer
-at which it is no longer right: transport, model text, schema, environment, parser, streaming. What the model itself
-wrote is learnt from vLLM (return_token_ids and /detokenize). The ways, and the models of --against, are compared with
-the plain way on the same items. Writes waterfall.json. Exit status 0: followed; 1: nothing was answered.
+Every item is asked at once and streamed, with tool_choice required, with strict tools, and with strict tools as client
+libraries make them of functions. It is lost at the first layer at which it is no longer right: transport, model text,
+schema, environment, parser, streaming. What the model itself wrote is learnt from vLLM (return_token_ids and
+/detokenize). The ways, and the models of --against, are compared with the plain way on the same items. Writes
+waterfall.json. Exit status 0: followed; 1: nothing was answered.
 """
 
 import argparse
@@ -70,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add("rows", nargs="+", type=Path, metavar="ROWS", help="row files or YAML suites")
     add_endpoint_options(parser, "the model")
     add("--against", nargs="+", default=[], metavar="NAME[=URL]", help="other models, asked the plain way")
-    add("--ways", nargs="*", default=["required", "strict"], choices=WAYS[2:], help="default: required strict")
+    add("--ways", nargs="*", default=WAYS[2:], choices=WAYS[2:], help=f"default: {' '.join(WAYS[2:])}")
     add("--out", type=Path, default=Path("waterfall.json"), metavar="FILE", help="default: waterfall.json")
     add_section_options(parser, EvalSection, _OPTIONS)
     return parser

@@ -43,9 +43,29 @@ def make_strict(row: Row, rng: random.Random) -> Row | None:
     return row.model_copy(update={"tools": tools, "messages": messages}) if tools else None
 
 
+def strict_parameters(parameters: JsonObject | None, style: Style) -> JsonObject | None:
+    """A tool's schema as strict mode wants it; None where that cannot say the same."""
+    try:
+        return _strict(parameters or {"type": "object", "properties": {}}, style)
+    except _NotStrictError:
+        return None
+
+
+def without_fillers(value: Any, schema: JsonObject) -> Any:
+    """A strict call's arguments without the nulls of optional ones; `schema` is the one that was made strict."""
+    if isinstance(value, list) and "items" in schema:
+        return [without_fillers(item, schema["items"]) for item in value]
+    if not isinstance(value, dict) or "properties" not in schema:
+        return value
+    required, properties = schema.get("required") or [], schema["properties"]
+    given = {key: item for key, item in value.items() if item is not None or key in required}
+    return {key: without_fillers(item, properties.get(key, {})) for key, item in given.items()}
+
+
 def _strict_tool(tool: Tool, style: Style) -> Tool:
-    empty: JsonObject = {"type": "object", "properties": {}}
-    parameters = _strict(tool.function.parameters or empty, style)
+    parameters = strict_parameters(tool.function.parameters, style)
+    if parameters is None:
+        raise _NotStrictError
     function = tool.function.model_copy(update={"parameters": parameters, "strict": True})
     return tool.model_copy(update={"function": function})
 

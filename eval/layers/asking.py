@@ -8,7 +8,9 @@ import httpx
 import openai
 
 from data.chat_completion import read_completion
+from data.preparation.strict_schemas import strict_parameters, without_fillers
 from data.row import JsonObject
+from data.strict_json import load_json
 from eval.client import request
 from eval.endpoint import Endpoint
 from eval.front_end import Parsed, assembled
@@ -16,7 +18,9 @@ from eval.item import Item
 from eval.reply import NotRun, RawCall, Reply
 from eval.settings import EvalSection
 
-Way = Literal["auto", "streamed", "required", "strict"]
+Way = Literal["auto", "streamed", "required", "strict", "strict_functions"]
+"""`strict`: the schemas as they are, held to by the server's grammar. `strict_functions`: as client libraries make them
+of functions, every argument required, null where none is meant; such a null counts as left out."""
 WAYS: tuple[Way, ...] = get_args(Way)
 _END_TOKEN = re.compile(r"\s*<\|[A-Za-z_]+\|>\s*$")
 
@@ -36,7 +40,8 @@ class Asker:
     async def ask(self, item: Item, way: Way) -> Heard:
         body = _body(self._endpoint.model, item, way, self._settings)
         try:
-            return await (self._streamed(body) if way == "streamed" else self._at_once(body))
+            heard = await (self._streamed(body) if way == "streamed" else self._at_once(body))
+            return _as_meant(item, heard) if way == "strict_functions" else heard
         except openai.APITimeoutError:
             return Heard(NotRun(reason=f"slow: no answer within {self._settings.timeout_s:g} s"))
         except openai.APIStatusError as error:
@@ -96,14 +101,36 @@ def _body(model: str, item: Item, way: Way, settings: EvalSection) -> dict[str, 
     body = request(model, item, settings)
     if way == "required":
         body["tool_choice"] = "required"
-    if way == "strict":
-        body["tools"] = [_strict(tool) for tool in body.get("tools", [])]
+    if way in ("strict", "strict_functions"):
+        body["tools"] = [_strict(tool, way) for tool in body.get("tools", [])]
     return body
 
 
-def _strict(tool: JsonObject) -> JsonObject:
-    """The schema as it is: `strict` alone switches the server's grammar on."""
-    return tool | {"function": tool["function"] | {"strict": True}}
+def _strict(tool: JsonObject, way: Way) -> JsonObject:
+    """`strict` alone switches the server's grammar on."""
+    function = tool["function"] | {"strict": True}
+    if way == "strict_functions":
+        parameters = strict_parameters(function.get("parameters"), "signature")
+        if parameters is None:  # libraries refuse such a function or send it as it is
+            return tool
+        function["parameters"] = parameters
+    return tool | {"function": function}
+
+
+def _as_meant(item: Item, heard: Heard) -> Heard:
+    if isinstance(heard.answer, NotRun):
+        return heard
+    calls = [call.model_copy(update={"arguments": _meant(item, call)}) for call in heard.answer.calls]
+    return heard._replace(answer=heard.answer.model_copy(update={"calls": calls}))
+
+
+def _meant(item: Item, call: RawCall) -> str:
+    try:
+        arguments = load_json(call.arguments)
+    except ValueError:
+        return call.arguments  # the scorer's to say
+    schema = item.tools.get(call.name, {}).get("parameters") or {}
+    return json.dumps(without_fillers(arguments, schema))
 
 
 def _text(arguments: Any) -> str:

@@ -8,18 +8,25 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+import openai
 import pytest
 
+from data.row import JsonObject
+from data.rules.arguments import loose_object
+from data.task_api.scenarios import synthesize
 from eval.endpoint import Endpoint
 from eval.item import Item
-from eval.layers.asking import Way
+from eval.layers.asking import Asker, Heard, Way, _body
 from eval.layers.following import Followed, follow_all
 from eval.layers.raw_text import read_raw
 from eval.layers.waterfall_file import PairedWay, paired_ways, steps
+from eval.matching import score
+from eval.reply import Reply
 from eval.settings import EvalSection
 from eval.suite import read_suite
 from tests.eval.faulty_server import PLANTS, Plant, faulty_server
 from tests.eval.rows import calls_message, result, row, said, user, write_rows
+from tests.eval.scripted_server import MODEL, Script, scripted_server
 
 # Where each plant must land: layer and kind.
 COLUMNS: dict[Plant, tuple[str, str]] = {
@@ -167,3 +174,32 @@ def test_required_is_asked_only_where_a_call_is_expected(tmp_path: Path) -> None
 def test_what_the_model_wrote_is_read_without_a_parser(text: str, content: str, calls: list[tuple[str, str]]) -> None:
     reading = read_raw(text)
     assert (reading.content, [(call.name, call.arguments) for call in reading.calls]) == (content, calls)
+
+
+def test_strict_functions_have_every_argument_required_and_a_null_counts_as_left_out(tmp_path: Path) -> None:
+    """The server writes a null for each argument that the row's call leaves out, as vLLM's grammar demands."""
+    made = synthesize(20, 4, seed=3, level="basic").train
+    items = list(read_suite([write_rows(tmp_path / "rows.jsonl", *made)], EvalSection()).items)
+    asked: list[JsonObject] = []
+    with scripted_server(Script(made)) as url:
+        endpoint = Endpoint(base_url=url, model=MODEL)
+
+        async def ask() -> list[Heard]:
+            async with openai.AsyncOpenAI(base_url=url, api_key="none") as client:
+                asker = Asker(client, endpoint, EvalSection())
+                return [await asker.ask(item, "strict_functions") for item in items]
+
+        heard = asyncio.run(ask())
+    for item, one in zip(items, heard, strict=True):
+        assert isinstance(one.answer, Reply) and score(item, one.answer, 0.8).verdict == "right"
+        asked += _body(MODEL, item, "strict_functions", EvalSection())["tools"]
+    assert any(item.kind == "call" for item in items) and len(asked) == 4 * len(items)
+    for tool in asked:
+        function = tool["function"]
+        assert function["strict"] and loose_object(json.dumps(function["parameters"])) == ""
+    create = next(tool["function"] for tool in asked if tool["function"]["name"] == "create_task")
+    null = {"type": "null"}
+    assert create["parameters"]["properties"] == {
+        "title": {"type": "string"}, "due_date": {"anyOf": [{"type": "string"}, null]},
+        "priority": {"anyOf": [{"type": "string", "enum": ["low", "medium", "high"]}, null]},
+    }  # fmt: skip

@@ -12,7 +12,7 @@ from data.conversation import calls_of
 from data.preparation.augment import augment
 from data.preparation.lengths import Ruler
 from data.preparation.settings import Augment
-from data.preparation.strict_schemas import make_strict
+from data.preparation.strict_schemas import make_strict, without_fillers
 from data.preparation.tool_lists import OtherTools
 from data.row import JsonObject, Row
 from data.rules.arguments import loose_object
@@ -106,8 +106,10 @@ def test_real_rows_become_strict_and_keep_what_they_teach(name: str, shared_data
         assert [fault for fault in row_faults(new.row) if DEFAULTS.of(fault.rule) == "error"] == []
         for before, after in zip(old.row.messages, new.row.messages, strict=True):
             assert before.model_copy(update={"tool_calls": None}) == after.model_copy(update={"tool_calls": None})
+            listed = {one.function.name: one.function.parameters or {} for one in old.row.tools or []}
             for was, now in zip(calls_of(before), calls_of(after), strict=True):
                 assert was.name == now.name and without_nulls(now.arguments) == was.arguments
+                assert without_fillers(now.arguments, listed[now.name]) == was.arguments
                 Draft202012Validator(schemas[now.name]).validate(now.arguments)
 
 
