@@ -53,6 +53,9 @@ def _arguments() -> argparse.Namespace:
         "--api-key", help="clients must send it; better set as CALLTUNE_API_KEY: a command line is readable by all"
     )
     parser.add_argument("--max-model-len", type=int, help="longest prompt + answer in tokens (default: the manifest's)")
+    parser.add_argument(
+        "--no-strict", action="store_true", help="do not hold calls of strict tools to their schemas (docs/clients.md)"
+    )
     parser.add_argument("--log", type=Path, help="vLLM's log (default: logs/ beside the model folder)")
     parser.add_argument(
         "--dry-run", action="store_true", help="check everything, print vLLM's command line, start nothing"
@@ -70,6 +73,7 @@ def _job(args: argparse.Namespace) -> Job:
         {
             "host": args.host, "port": args.port, "max_model_len": args.max_model_len,
             "api_key": args.api_key or os.environ.get("CALLTUNE_API_KEY"),
+            "enforce_strict_tool_calling": False if args.no_strict else None,
         },
     )  # fmt: skip
     return Job(folder, section, args.log or folder.absolute().parent / "logs" / f"{folder.name}-vllm.log")

@@ -28,6 +28,10 @@ class ServeSection(Section):
     """GiB of KV cache without a GPU (VLLM_CPU_KVCACHE_SPACE), where vLLM would else take nearly half of the memory."""
     max_num_seqs: int | None = Field(default=None, gt=0)
     """Requests computed at once; None leaves it to vLLM."""
+    enforce_strict_tool_calling: bool = True
+    """Hold the calls of strict tools to their schemas (VLLM_ENFORCE_STRICT_TOOL_CALLING). Off, a model that was trained
+    without strict schemas leaves optional arguments out of them instead of making values up (`docs/clients.md`), but
+    `tool_choice` required and named hold it to a JSON form of vLLM's own."""
     extra_args: list[str] = []
     """More flags for vLLM, word by word. Those that come from the manifest are refused here."""
     startup_timeout_s: float = Field(default=900, gt=0)

@@ -130,6 +130,8 @@ def shown(env: dict[str, str]) -> dict[str, str]:
 def _environment(section: ServeSection) -> dict[str, str]:
     # The key goes by the environment: a command line is readable by every user of the machine.
     env = {"VLLM_API_KEY": section.api_key} if section.api_key else {}
+    if not section.enforce_strict_tool_calling:
+        env["VLLM_ENFORCE_STRICT_TOOL_CALLING"] = "0"
     if is_cpu_vllm():
         env["VLLM_CPU_KVCACHE_SPACE"] = str(section.cpu_kvcache_space)
         env |= _few_cores_environment(len(os.sched_getaffinity(0)))

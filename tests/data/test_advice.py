@@ -108,8 +108,8 @@ def test_the_share_of_general_data() -> None:
 def test_optional_arguments_without_strict_tools() -> None:
     assert advice(summary(optional=1)) == {
         "no_strict": "1 row with optional arguments, none with strict tools: strict functions, the Agents SDK's"
-        " default, make a model write each argument: untaught, it makes them up (do: for an agent with such functions,"
-        " augment: {strict_tools: 0.4} in the recipe)"
+        " default, make a model write each argument: untaught, it makes them up (do: for an agent with such functions"
+        " serve.engine --no-strict, or a recipe with augment: {strict_tools: 0.4})"
     }
     assert advice(summary(optional=150, strict=1)) == {}
 

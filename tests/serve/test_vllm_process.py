@@ -53,13 +53,18 @@ def test_the_command_follows_from_the_manifest_and_the_section(smollm2: Path) ->
         "--disable-uvicorn-access-log", "--enforce-eager", "--max-num-seqs", "4", "--seed", "1",
     ]  # fmt: skip
     assert plan.env["VLLM_API_KEY"] == "secret"
-    assert "secret" not in plan.text
+    assert "secret" not in plan.text and "VLLM_ENFORCE_STRICT_TOOL_CALLING" not in plan.env
     assert plan.url == f"http://127.0.0.1:{port}"
 
 
 def test_the_length_is_the_manifests_unless_given(smollm2: Path) -> None:
     command = plan_vllm(smollm2, ServeSection(port=0)).command
     assert command[command.index("--max-model-len") + 1] == "8192"
+
+
+def test_strict_tools_may_go_unenforced(smollm2: Path) -> None:
+    plan = plan_vllm(smollm2, ServeSection(port=0, enforce_strict_tool_calling=False))
+    assert plan.env["VLLM_ENFORCE_STRICT_TOOL_CALLING"] == "0"
 
 
 def test_a_server_on_all_interfaces_is_reached_through_the_loopback(smollm2: Path) -> None:
