@@ -116,8 +116,10 @@ def _count(rows: list[NumberedRow]) -> _Counts:
 
 def _has_optional(tool: Tool) -> bool:
     parameters = tool.function.parameters or {}
-    properties, required = parameters.get("properties"), parameters.get("required")
-    return isinstance(properties, dict) and bool(set(properties) - set(required if isinstance(required, list) else ()))
+    properties, required = parameters.get("properties"), parameters.get("required") or []
+    if not isinstance(properties, dict) or not isinstance(required, list):  # no schema, which a rule tells
+        return False
+    return any(name not in required for name in properties)
 
 
 def good_rows(files: list[RowFile], findings: list[Finding]) -> Sequence[NumberedRow]:

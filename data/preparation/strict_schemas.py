@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from data.conversation import arguments_object
 from data.row import JsonObject, Message, Row, Tool, ToolCall
+from data.rules.arguments import broken_schema
 
 Style = Literal["schema", "signature"]
 """`schema`: as it is, null as one of the types. `signature`: as libraries make it from a function's signature, null by
@@ -44,7 +45,9 @@ def make_strict(row: Row, rng: random.Random) -> Row | None:
 
 
 def strict_parameters(parameters: JsonObject | None, style: Style) -> JsonObject | None:
-    """A tool's schema as strict mode wants it; None where that cannot say the same."""
+    """A tool's schema as strict mode wants it; None where that cannot say the same, and for no schema."""
+    if broken_schema(json.dumps(parameters or {})):
+        return None
     try:
         return _strict(parameters or {"type": "object", "properties": {}}, style)
     except _NotStrictError:
