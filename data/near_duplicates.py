@@ -23,6 +23,7 @@ MAX_COMPARED = 8  # earlier texts of a bucket: boilerplate rows would cost the s
 
 BLOCK = 4096  # shingles that are hashed at once: a long text would fill the memory
 
+_INSERT_SKETCH = f"INSERT INTO sketches VALUES ({', '.join('?' * (1 + NUM_BANDS))})"
 _MIXER = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIERS = np.random.default_rng(0).integers(1, 2**63, NUM_BANDS * BAND_SIZE, dtype=np.uint64) | np.uint64(1)
 
@@ -46,8 +47,7 @@ class SketchedTexts:
 
     def append(self, sketch: list[int], text: str) -> None:
         """`sketch`: of the text and its group. Raises UserError for a full disk, as all methods do."""
-        values = ", ".join("?" * (1 + NUM_BANDS))
-        self._database.run(f"INSERT INTO sketches VALUES ({values})", self._texts.append(text), *sketch)
+        self._database.run(_INSERT_SKETCH, self._texts.append(text), *sketch)
 
     def remove(self, place: int) -> None:
         """The text of that place is compared with no other."""

@@ -3,15 +3,15 @@
 Parameter masking as in Hammer (arXiv:2410.04587), for the uppermost arguments of a tool.
 """
 
-import json
 import random
 import re
+from functools import partial
 from typing import Literal, NamedTuple
 
-from data.conversation import arguments_object
+from data.preparation.call_arguments import with_arguments
 from data.preparation.mentions import texts_of
 from data.preparation.relatedness import name_words
-from data.row import FunctionSpec, JsonObject, Message, Row, ToolCall
+from data.row import FunctionSpec, JsonObject, Row
 
 # A schema that says more of its properties than these may name them elsewhere.
 _PLAIN = {"type", "properties", "required", "additionalProperties", "description", "title", "$schema"}
@@ -45,7 +45,8 @@ def rename_arguments(row: Row, rng: random.Random) -> Row | None:
         for tool in row.tools or []
     ]
     changed = {old for names in new.values() for old in names}
-    renamed = row.model_copy(update={"tools": tools, "messages": [_called(message, new) for message in row.messages]})
+    messages = [with_arguments(message, partial(_renamed_arguments, new)) for message in row.messages]
+    renamed = row.model_copy(update={"tools": tools, "messages": messages})
     return None if _mentions(row, changed) else renamed
 
 
@@ -72,18 +73,9 @@ def _renamed(function: FunctionSpec, new: NewNames) -> FunctionSpec:
     return function.model_copy(update={"parameters": parameters})
 
 
-def _called(message: Message, new: dict[str, NewNames]) -> Message:
-    if not message.tool_calls:
-        return message
-    return message.model_copy(update={"tool_calls": [_renamed_call(call, new) for call in message.tool_calls]})
-
-
-def _renamed_call(call: ToolCall, new: dict[str, NewNames]) -> ToolCall:
-    names = new.get(call.function.name, {})
-    given = call.function.arguments
-    arguments: JsonObject = {names.get(name, name): value for name, value in arguments_object(given).items()}
-    written = json.dumps(arguments, ensure_ascii=False) if isinstance(given, str) else arguments
-    return call.model_copy(update={"function": call.function.model_copy(update={"arguments": written})})
+def _renamed_arguments(new: dict[str, NewNames], tool: str, arguments: JsonObject) -> JsonObject:
+    names = new.get(tool, {})
+    return {names.get(name, name): value for name, value in arguments.items()}
 
 
 def _mentions(row: Row, names: set[str]) -> bool:

@@ -7,10 +7,11 @@ then has the model write every argument. One that has never seen a null there ma
 
 import json
 import random
+from functools import partial
 from typing import Any, Literal
 
-from data.conversation import arguments_object
-from data.row import JsonObject, Message, Row, Tool, ToolCall
+from data.preparation.call_arguments import with_arguments
+from data.row import JsonObject, Row, Tool
 from data.rules.arguments import broken_schema
 
 Style = Literal["schema", "signature"]
@@ -38,7 +39,7 @@ def make_strict(row: Row, rng: random.Random) -> Row | None:
     schemas = {tool.function.name: tool.function.parameters or {} for tool in row.tools or []}
     try:
         tools = [_strict_tool(tool, style) for tool in row.tools or []]
-        messages = [_called(message, schemas) for message in row.messages]
+        messages = [with_arguments(message, partial(_filled_call, schemas)) for message in row.messages]
     except _NotStrictError:
         return None
     return row.model_copy(update={"tools": tools, "messages": messages}) if tools else None
@@ -110,19 +111,10 @@ def _types(schema: JsonObject) -> list[str]:
     return types if isinstance(types, list) else [types]
 
 
-def _called(message: Message, schemas: dict[str, JsonObject]) -> Message:
-    if not message.tool_calls:
-        return message
-    return message.model_copy(update={"tool_calls": [_filled_call(call, schemas) for call in message.tool_calls]})
-
-
-def _filled_call(call: ToolCall, schemas: dict[str, JsonObject]) -> ToolCall:
-    if call.function.name not in schemas:
+def _filled_call(schemas: dict[str, JsonObject], name: str, arguments: JsonObject) -> Any:
+    if name not in schemas:
         raise _NotStrictError
-    given = call.function.arguments
-    arguments = _filled(arguments_object(given), {"properties": {}} | schemas[call.function.name])
-    written = json.dumps(arguments, ensure_ascii=False) if isinstance(given, str) else arguments
-    return call.model_copy(update={"function": call.function.model_copy(update={"arguments": written})})
+    return _filled(arguments, {"properties": {}} | schemas[name])
 
 
 def _filled(value: Any, schema: JsonObject) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from data.preparation.strict_schemas import strict_parameters
 from data.row import JsonObject, Row
 from eval.environments.environment import open_environment
 from eval.environments.faults import Fault, FaultyEnvironment
@@ -89,20 +90,10 @@ def task_functions(task: Task) -> list[Callable[..., str]]:
 def strict_tools(task: Task) -> list[JsonObject]:
     """The task API's schemas as strict mode wants them: every property required, a null where nothing is meant."""
 
-    def nullable(schema: JsonObject) -> JsonObject:
-        choices = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
-        return schema | {"type": [schema["type"], "null"]} | choices
-
     tools = []
     for offered in task.environment.tools:
         function = offered["function"]
-        properties, required = function["parameters"]["properties"], function["parameters"].get("required", [])
-        parameters = {
-            "type": "object",
-            "properties": {key: one if key in required else nullable(one) for key, one in properties.items()},
-            "required": list(properties),
-            "additionalProperties": False,
-        }
+        parameters = strict_parameters(function["parameters"], "schema")
         tools.append({"type": "function", "function": function | {"parameters": parameters, "strict": True}})
     return tools
 
