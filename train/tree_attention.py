@@ -22,35 +22,31 @@ QUERY_BLOCK = 256
 
 
 class QueryBlock(NamedTuple):
-    """Queries from `start` to `end`, and the ranges of keys that they see: the path's, then their own segment's."""
+    """Queries from `start` to `end`, whose keys are those of whole blocks."""
 
     start: int
     end: int
-    key_ranges: list[tuple[int, int]]
+    seen: list[int]
+    """Numbers of the blocks that they see: the path's, then their own segment's up to this one."""
     mask: torch.Tensor
     """[queries, keys], 0 or minus infinity: the last keys are the queries' own, and each sees those up to itself."""
 
 
 def query_blocks(segments: list[Segment], dtype: torch.dtype) -> list[QueryBlock]:
     """The blocks of a pack, in its order: made once, used by every layer."""
-    blocks = []
+    blocks: list[QueryBlock] = []
+    paths: list[list[int]] = []  # of each segment, the blocks from the root to its end
     for segment in segments:
-        path = _path_ranges(segments, segment)
+        seen = paths[segment.parent] if segment.parent >= 0 else []
         for start in range(segment.start, segment.end, QUERY_BLOCK):
             end = min(start + QUERY_BLOCK, segment.end)
             num_keys = segment.position + end - segment.start
             hidden = torch.full((end - start, num_keys), float("-inf"), dtype=dtype)
             mask = hidden.triu(num_keys - (end - start) + 1)
-            blocks.append(QueryBlock(start, end, [*path, (segment.start, end)], mask))
+            seen = [*seen, len(blocks)]
+            blocks.append(QueryBlock(start, end, seen, mask))
+        paths.append(seen)
     return blocks
-
-
-def _path_ranges(segments: list[Segment], segment: Segment) -> list[tuple[int, int]]:
-    ranges = []
-    while segment.parent >= 0:
-        segment = segments[segment.parent]
-        ranges.append((segment.start, segment.end))
-    return ranges[::-1]
 
 
 def trie_attention(
@@ -72,18 +68,14 @@ def trie_attention(
     """
     if sliding_window or softcap:
         raise UserError("packing knows no sliding window and no softcap", where="recipe", fix="set pack_tokens=0")
-    queries = torch.split(query[0], [block.end - block.start for block in blocks], dim=1)
+    # Split once: were each block's keys a slice of all, the way back would add up as many tensors of the whole length.
+    lengths = [block.end - block.start for block in blocks]
+    queries, keys, values = (torch.split(tensor[0], lengths, dim=1) for tensor in (query, key, value))
     parts = []
     for block, q in zip(blocks, queries, strict=True):
-        k, v = (_gather(tensor[0], block.key_ranges) for tensor in (key, value))
+        k, v = (torch.cat([pieces[number] for number in block.seen], dim=1) for pieces in (keys, values))
         parts.append(attend(q, k, v, block.mask, scaling))
     return torch.cat(parts, dim=1).transpose(0, 1).unsqueeze(0), None
-
-
-def _gather(tensor: torch.Tensor, ranges: list[tuple[int, int]]) -> torch.Tensor:
-    """The given ranges of [heads, T, size], one after the other."""
-    parts = [tensor[:, start:end] for start, end in ranges]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def attend(

@@ -43,8 +43,9 @@ def test_the_blocks_let_a_token_see_its_own_row(seed: int, multiple: int, monkey
     monkeypatch.setattr("train.tree_attention.QUERY_BLOCK", 8)  # so that segments have several
     trie = trie_of(seed, multiple)
     seen = torch.zeros(len(trie.input_ids), len(trie.input_ids), dtype=torch.bool)
-    for block in query_blocks(trie.segments, torch.float32):
-        keys = torch.cat([torch.arange(start, end) for start, end in block.key_ranges])
+    blocks = query_blocks(trie.segments, torch.float32)
+    for block in blocks:
+        keys = torch.cat([torch.arange(blocks[number].start, blocks[number].end) for number in block.seen])
         seen[block.start : block.end, keys] = block.mask == 0
     real = real_tokens(trie)
     assert torch.equal(seen[real], seen_in_rows(trie, len(trie.input_ids))[real])
