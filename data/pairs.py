@@ -22,6 +22,8 @@ def main() -> None:
     args = parser.parse_args()
     refuse_overwriting([*args.evaluations, args.held_out], [args.out])
     pairing = pairs_of_mistakes(args.evaluations, read_rows(args.held_out))
+    if not pairing.num_items:
+        raise UserError("no item was answered", where=str(args.evaluations[0]), fix="run eval.run again")
     if not pairing.pairs:
         what = f"{pairing.num_items} answers gave no pair (dropped: {_counts(pairing.dropped)})"
         raise UserError(what, where=str(args.evaluations[0]), fix="a model without mistakes needs no preference stage")

@@ -16,6 +16,7 @@ from train.cpu_dtype import cpu_dtype
 from train.manifest import Manifest, read_manifest, require_template
 
 API_SERVER = "vllm.entrypoints.openai.api_server"
+CPU_SERVER = "serve.cpu_vllm"
 FEW_CORES = 8
 """Up to so many, a core is more than the scheduler's process is worth."""
 # Given twice, vLLM takes the last one: an extra flag would silently serve another template than was trained.
@@ -72,7 +73,7 @@ def plan_vllm(folder: Path, section: ServeSection) -> VllmPlan:
     port = free_port(section.host) if section.port == 0 else section.port
     _require_free(section.host, port)
     command = [
-        sys.executable, "-m", API_SERVER, *front_end_flags(folder, manifest, length),
+        sys.executable, "-m", CPU_SERVER if is_cpu_vllm() else API_SERVER, *front_end_flags(folder, manifest, length),
         "--host", section.host, "--port", str(port),
         "--dtype", section.dtype or fast_dtype(), "--gpu-memory-utilization", str(section.gpu_memory_utilization),
         "--disable-uvicorn-access-log",

@@ -63,7 +63,13 @@ def kill_all_merges(folder: Path, kills: int, seed: int) -> Kills:
 
 
 def write_recipe(folder: Path, model: str, name: str) -> Path:
-    sft = {"max_length": 1280, "per_device_train_batch_size": 1, "max_steps": 8, "save_steps": 1}
+    sft = {
+        "max_length": 1280,
+        "per_device_train_batch_size": 1,
+        "max_steps": 8,
+        "save_steps": 1,
+        "learning_rate": 1.5e-3,
+    }
     recipe = {
         "name": name, "runs": str(folder / "runs"), "model": {"path": model}, "template": "chatml",
         "data": {"synthesize": {"train": 16, "test": 4, "seed": 1, "level": "basic"}}, "lora": {"r": 4}, "sft": sft,

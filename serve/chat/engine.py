@@ -11,9 +11,8 @@ import psutil
 
 from serve.server_process import ServerProcess
 from serve.settings import ServeSection, with_overrides
-from serve.vllm_process import API_SERVER, VllmPlan, is_cpu_vllm, plan_vllm
+from serve.vllm_process import VllmPlan, plan_vllm
 
-CPU_SERVER = "serve.cpu_vllm"
 MARK = "CALLTUNE_ENGINE_OF"
 """In the environment of every vLLM: the process that started it."""
 
@@ -73,8 +72,6 @@ def plan_engine(folder: Path, name: str, section: ServeSection, *, lora_rank: in
         *plan.command[:at], name, *plan.command[at:], "--enable-lora", "--max-lora-rank", str(lora_rank),
         "--max-loras", str(max_loras),
     ]  # fmt: skip
-    if is_cpu_vllm():  # base and tuned models in one batch need it
-        command[command.index(API_SERVER)] = CPU_SERVER
     return plan._replace(command=command, env=plan.env | {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"})
 
 

@@ -91,6 +91,24 @@ def test_an_input_is_never_overwritten(tmp_path: Path, monkeypatch: pytest.Monke
     assert evaluation.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (NotRun(reason="gone"), "no item was answered"),
+        (ANSWERS[0], r"1 answers gave no pair \(dropped: none\) \(fix: a model without mistakes"),
+    ],
+)
+def test_nothing_to_learn_is_told_from_no_answer(
+    answer: Reply | NotRun, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_out = write_rows(tmp_path / "test.jsonl", HELD_OUT)
+    evaluation = evaluate(write_rows(tmp_path / "train.jsonl", ROWS[:1]), tmp_path / "eval.json", [answer])
+    words = ["data.pairs", str(evaluation), "--held-out", str(held_out), "--out", str(tmp_path / "pairs.jsonl")]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(UserError, match=told):
+        pairs.main()
+
+
 def test_what_is_written_is_read_as_preference_rows_without_an_error(tmp_path: Path) -> None:
     """Also an unknown tool and arguments that break the schema: that is what is wrong with them."""
     rows = write_rows(tmp_path / "train.jsonl", ROWS)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,26 @@ def test_a_required_call_comes_back_as_a_call(tiny_server: TinyServer) -> None:
     calls = answer.choices[0].message.tool_calls or []
     assert [call.function.name for call in calls] == ["get_weather"]
     assert json.loads(calls[0].function.arguments)["unit"] in ("C", "F")
+
+
+@pytest.mark.slow
+def test_a_seed_gives_the_same_answer_however_its_prompt_is_read(tiny_server: TinyServer) -> None:
+    """All at once, prompts are read in parts; alone and known, in one. Nearly uniform tokens: one may be rounded away,
+    but with another draw hardly any would be the same."""
+    client = OpenAI(base_url=tiny_server.base_url, api_key=tiny_server.api_key, max_retries=0)
+
+    def draw(number: int) -> str:
+        content = f"{number} " + "a word of a long prompt " * 220
+        messages = [{"role": "user", "content": content}]
+        given = {"model": "tiny", "messages": messages, "temperature": 1, "seed": number, "max_tokens": 1}
+        answer = client.chat.completions.create(**given, logprobs=True)  # type: ignore[call-overload]
+        return answer.choices[0].logprobs.content[0].token
+
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(draw, range(8)))
+    alone = list(map(draw, range(8)))
+    assert len(set(alone)) > 4
+    assert sum(one == other for one, other in zip(together, alone, strict=True)) >= 6
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def test_the_command_follows_from_the_manifest_and_the_section(smollm2: Path) ->
     )
     plan = plan_vllm(smollm2, section)
     assert plan.command == [
-        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(smollm2),
+        sys.executable, "-m", "serve.cpu_vllm", "--model", str(smollm2),
         "--served-model-name", "tiny", "--chat-template", str(smollm2 / "chat_template.jinja"),
         "--chat-template-content-format", "string",
         "--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--max-model-len", "2048",
