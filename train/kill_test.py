@@ -38,9 +38,9 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         trainings = kill_all_trainings(Path(scratch), args.model, (args.kills + 1) // 2, args.seed)
+        show("training", trainings)
         merges = kill_all_merges(Path(scratch), args.kills // 2, args.seed)
-    show("training", trainings)
-    show("merging", merges)
+        show("merging", merges)
     if args.json:
         figures = {"training": trainings._asdict(), "merging": merges._asdict()}
         write_whole(args.json, json.dumps(figures, indent=2) + "\n")
