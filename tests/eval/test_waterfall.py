@@ -65,7 +65,8 @@ def follow(
     items: list[Item], plants: dict[str, Plant], ways: list[Way], *, tells_tokens: bool = True
 ) -> list[Followed]:
     """In this process, with a second model, `right`, that has no faults."""
-    settings = EvalSection(timeout_s=4, max_retries=0, concurrency=64)
+    # Long: what is not slow must come in time beside other tests, too.
+    settings = EvalSection(timeout_s=12, max_retries=0, concurrency=64)
     with faulty_server(items, plants, tells_tokens=tells_tokens) as url:
         endpoints = [Endpoint(base_url=url, model=model) for model in ("faulty", "right")]
         return asyncio.run(follow_all(endpoints, items, ways, "none", settings, lambda: None))
