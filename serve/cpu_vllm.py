@@ -36,7 +36,7 @@ def sample_tokens(self: Any, grammar_output: Any) -> Any:
 
 # When the module is imported: processes that vLLM spawns import it too, and need it as well.
 lora_ops.bgmv_shrink = torch_ops.bgmv_shrink = shrink
-GPUModelRunner.sample_tokens = sample_tokens  # type: ignore[method-assign]
+GPUModelRunner.sample_tokens = sample_tokens
 
 
 def main() -> None:

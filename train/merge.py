@@ -27,6 +27,7 @@ from train.deltas import Combination, Method
 from train.manifest import read_manifest
 from train.merge_check import MergeCheck, adapted_model, compare, merged_model
 from train.merging import merge_shards
+from train.rounding import Rounding
 from train.settings import MergeSection, QuantizationSection, TrainRecipe
 
 
@@ -37,6 +38,7 @@ class Job(NamedTuple):
     quantization: QuantizationSection | None
     """The 4-bit values to merge into; None: the base's own weights."""
     section: MergeSection
+    rounding: Rounding
 
 
 def main() -> None:
@@ -46,7 +48,8 @@ def main() -> None:
     trained = TrainRecipe.model_validate(trainings[0].recipe)
     recipe = load_settings(args.recipe, [], TrainRecipe) if args.recipe else trained
     quantization = trained.quantization if recipe.merge.quantized_base else None
-    job = Job(base, args.adapters, _combination(args), quantization, recipe.merge)
+    rounding = recipe.merge.rounding or ("nearest" if trained.dpo is None else "stochastic")
+    job = Job(base, args.adapters, _combination(args), quantization, recipe.merge, rounding)
 
     tokenizer, template = AutoTokenizer.from_pretrained(base), load_template(manifest.template)
     numbered = read_rows(args.rows or RowStore(args.adapters[0].parent / "rows").test)
@@ -70,7 +73,8 @@ def main() -> None:
 
 def merge_and_compare(job: Job, out: Path, rows: list[Rendered]) -> MergeCheck:
     """Write the merged model to `out`. Raises UserError when it is not what the adapter was."""
-    merge_shards(job.base, job.adapters, out, job.combination, job.quantization)  # first: it refuses in a word
+    # First: it refuses in a word.
+    merge_shards(job.base, job.adapters, out, job.combination, job.quantization, job.rounding)
     expected = adapted_model(job.base, job.adapters, job.combination, job.quantization).trained_logits(rows)
     check = compare(expected, merged_model(out).trained_logits(rows), len(rows), job.section)
     print(
@@ -113,7 +117,7 @@ def _record(job: Job, check: MergeCheck) -> dict[str, Any]:
     combined = {"adapters": [str(adapter) for adapter in job.adapters], **job.combination._asdict()}
     return (
         check._asdict()
-        | {"into": "4-bit values" if job.quantization else "base weights"}
+        | {"into": "4-bit values" if job.quantization else "base weights", "rounding": job.rounding}
         | (combined if len(job.adapters) > 1 else {})
     )
 

@@ -30,7 +30,8 @@ class MergeCheck(NamedTuple):
     def require(
         self,
         what: str = "the merged model differs from the adapter",
-        fix: str = "keep the adapter, or raise merge.max_logit_difference if your evaluation shows no loss",
+        fix: str = "try merge.rounding=stochastic, keep the adapter, or raise merge.max_logit_difference if your "
+        "evaluation shows no loss",
     ) -> None:
         loss_difference = abs(self.merged_loss - self.adapter_loss)
         if (

@@ -1,7 +1,7 @@
 """Adapters into their base, tensor by tensor.
 
 A few blocks of weights and what the adapter adds to them are in memory while merging, whatever the model's size: each
-weight is taken as fp32, the adapter's delta is added, and the sum is rounded to bf16 once.
+weight is taken as fp32, the adapter's delta is added, and the sum is rounded to bf16 once (`train.rounding`).
 """
 
 import json
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import local
 from typing import Any
+from zlib import crc32
 
 import torch
 
@@ -19,6 +20,7 @@ from data.user_error import UserError
 from train.base_model import WEIGHTS
 from train.deltas import AdapterDeltas, Combination, combined_weight
 from train.four_bit import as_quantized, quantized_weights
+from train.rounding import Rounding, round_by_chance
 from train.settings import QuantizationSection
 from train.weight_files import Buffer, Entry, ShardWriter, WeightFiles, row_blocks
 
@@ -82,19 +84,22 @@ class MergedWeights:
         return scratch.sum.of(weight.shape).copy_(weight)
 
     @torch.no_grad()
-    def merged(self, key: str, rows: slice, scratch: Scratch) -> torch.Tensor:
+    def merged(self, key: str, rows: slice, scratch: Scratch, rounding: Rounding) -> torch.Tensor:
         """As they are written: in bf16, rounded once. What is no float, or in bf16 and not changed, stays as it is."""
         entry = self.files.entry(key)
         is_same = key not in self._quantized and not any(key in adapter.keys for adapter in self._adapters)
         if not entry.is_float or (is_same and entry.dtype == "BF16"):
             return self.files.rows(key, rows, scratch.read)
         values = self.values(key, rows, scratch)
+        if rounding == "stochastic":
+            values = round_by_chance(values, crc32(f"{key}:{rows.start}".encode()))
         return scratch.rounded.of(values.shape).copy_(values)
 
 
 def merge_shards(
-    base: Path, adapters: list[Path], out: Path, combination: Combination, quantization: QuantizationSection | None
-) -> None:
+    base: Path, adapters: list[Path], out: Path, combination: Combination, quantization: QuantizationSection | None,
+    rounding: Rounding = "nearest",
+) -> None:  # fmt: skip
     """Write the merged model's folder: weights in the base's shards, all in bf16, and the base's other files.
 
     Raises UserError as `MergedWeights` does.
@@ -108,7 +113,7 @@ def merge_shards(
             merged = {key: _merged_entry(entry) for key, entry in entries.items()}
             blocks = [(key, rows) for key in entries for rows in weights.blocks(key)]
             with ShardWriter(out / shard.name, merged) as file:
-                _do_all([pool.submit(_merge_block, weights, file, key, rows) for key, rows in blocks])
+                _do_all([pool.submit(_merge_block, weights, file, key, rows, rounding) for key, rows in blocks])
             num_bytes += sum(entry.num_bytes for entry in merged.values())
     _copy_other_files(base, out, num_bytes)
 
@@ -124,11 +129,11 @@ def _do_all(blocks: list[Future[None]]) -> None:
         wait(blocks)
 
 
-def _merge_block(weights: MergedWeights, file: ShardWriter, key: str, rows: slice) -> None:
+def _merge_block(weights: MergedWeights, file: ShardWriter, key: str, rows: slice, rounding: Rounding) -> None:
     """In a thread that has its own scratch: while one waits for the disk the others compute."""
     if not hasattr(_OF_THREAD, "scratch"):
         _OF_THREAD.scratch = Scratch()
-    file.write(key, rows, weights.merged(key, rows, _OF_THREAD.scratch))
+    file.write(key, rows, weights.merged(key, rows, _OF_THREAD.scratch, rounding))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from data.settings import DataSection, Section, row_length_limit
 from data.template import TemplateName
+from train.rounding import Rounding
 
 
 class ModelSection(Section):
@@ -35,6 +36,9 @@ class MergeSection(Section):
     max_loss_difference: float = Field(default=0.01, gt=0)
     """Largest allowed difference of the mean loss of a trained token, in nats."""
     check_rows: int = Field(default=8, gt=0)
+    rounding: Rounding | None = None
+    """How sums become bf16 (`train.rounding`). None: stochastic after a preference stage, whose changes are of the size
+    of bf16's steps, else nearest."""
     quantized_base: bool = True
     """QLoRA: add the adapter to the 4-bit values it was trained on. False adds it to the base's own weights, which
     are closer to the base but are not what was trained."""

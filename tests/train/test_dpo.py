@@ -138,4 +138,5 @@ def test_the_stage_trains_resumes_and_merges_onto_the_tuned_model(tmp_path: Path
     output_of("train.merge", folder / "adapter", folder / "merged")
     manifest = json.loads((folder / "merged" / "calltune.json").read_text())
     assert manifest["base"] == str(smollm2) and manifest["merge"]["positions"] > 0
+    assert manifest["merge"]["rounding"] == "stochastic"
     assert list(manifest["tool_schemas"]) == ["ping"]

@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils.merge_utils import ties
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM
 
 from data.render import IGNORE, Rendered
@@ -20,9 +20,11 @@ from train.deltas import AdapterDeltas, Combination
 from train.four_bit import as_quantized, quantized_weights
 from train.merge_check import adapted_model, merged_model
 from train.merging import merge_shards
+from train.rounding import Rounding, round_by_chance
 from train.settings import QuantizationSection
 
 SUM = Combination("linear", [1.0])
+ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
 IDS = torch.tensor([[5, 3, 7, 11, 2]])
 ROW = Rendered("", IDS[0].tolist(), [IGNORE, *IDS[0, 1:].tolist()], [])
 
@@ -96,6 +98,38 @@ def test_a_model_computed_layer_by_layer_is_the_whole_one(tmp_path: Path, lora: 
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
     given = merged_model(tmp_path / "merged").trained_logits([ROW])
     torch.testing.assert_close(given.logits, merged(IDS).logits[0, :-1], atol=1e-5, rtol=1e-5)
+
+
+def test_rounding_by_chance_keeps_small_changes_on_the_mean(base: Path, tmp_path: Path) -> None:
+    """Changes of about a tenth of a step of bf16: the nearest value is most often the base's own."""
+    adapter = make_adapter(base, tmp_path / "adapter")
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    small = {key: tensor * (1e-4 if "lora_B" in key else 1) for key, tensor in tensors.items()}
+    save_file(small, adapter / "adapter_model.safetensors")
+    before, deltas = weights(base), AdapterDeltas(adapter)
+    meant = {key: deltas.of(key, before[key].float()) for key in deltas.keys}
+    kept = {}
+    for rounding in ROUNDINGS:
+        merge_shards(base, [adapter], tmp_path / rounding, SUM, None, rounding)
+        merged = weights(tmp_path / rounding)
+        assert all(torch.equal(merged[key], before[key]) for key in before.keys() - meant.keys())
+        changes = {key: merged[key].float() - before[key].float() for key in meant}
+        kept[rounding] = sum(float((changes[key] * delta.sign()).sum()) for key, delta in meant.items())
+    whole = sum(float(delta.abs().sum()) for delta in meant.values())
+    assert kept["nearest"] < 0.7 * whole
+    assert kept["stochastic"] == pytest.approx(whole, rel=0.03)
+
+
+def test_rounding_by_chance_gives_one_of_the_two_neighbours_and_again_the_same() -> None:
+    torch.manual_seed(0)
+    values = torch.randn(100_000) * torch.logspace(-6, 3, 100_000)
+    rounded = round_by_chance(values, 3)
+    assert torch.equal(rounded.to(torch.bfloat16).float(), rounded)
+    down = (values.view(torch.int32) & ~0xFFFF).view(torch.float32)
+    up = ((values.view(torch.int32) & ~0xFFFF) + (1 << 16)).view(torch.float32)
+    assert bool(((rounded == down) | (rounded == up)).all()) and 0.45 < float((rounded == up).float().mean()) < 0.55
+    assert torch.equal(rounded, round_by_chance(values, 3)) and not torch.equal(rounded, round_by_chance(values, 4))
+    assert torch.equal(round_by_chance(rounded, 5), rounded)
 
 
 def test_blocks_side_by_side_are_blocks_one_by_one(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
