@@ -1,8 +1,10 @@
 """One vLLM process that serves a base model, and tuned models of it as adapters that are loaded while it runs."""
 
 import asyncio
+import contextlib
 import os
 import secrets
+import signal
 import time
 from pathlib import Path
 
@@ -98,7 +100,11 @@ def end_orphans() -> int:
     owners = [(process, _owner(process)) for process in psutil.process_iter()]
     orphans = [process for process, owner in owners if owner and not psutil.pid_exists(owner)]
     for process in orphans:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == process.pid:  # with its engine, whose environment says nothing any more
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
     return len(orphans)
 
 

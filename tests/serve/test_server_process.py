@@ -1,5 +1,6 @@
 """Starting, watching and ending a server, with a small stand-in for one."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from serve.chat.engine import MARK, end_orphans
 from serve.server_process import ServerError, ServerProcess
 from serve.vllm_process import free_port
 from tests.conftest import ROOT, descendants, is_running
@@ -81,3 +83,19 @@ def test_sigterm_ends_a_program_and_the_server_it_started(tmp_path: Path) -> Non
     assert running.wait(30) == 128 + signal.SIGTERM
     running.stdout.close()
     assert [pid for pid in children if is_running(pid)] == []
+
+
+def test_a_vllm_whose_api_was_killed_ends_with_its_engine() -> None:
+    """The engine is a process of its own, and has no environment to know it by: vLLM writes its title there."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    engine = "import subprocess, sys; print(subprocess.Popen(['sleep', '600'], env={}).pid, flush=True); input()"
+    server = subprocess.Popen(
+        [sys.executable, "-c", engine], env=os.environ | {MARK: str(gone.pid)}, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert server.stdout
+    engine_pid = int(server.stdout.readline())
+    assert end_orphans() >= 1
+    server.communicate()
+    assert not is_running(engine_pid)
