@@ -27,8 +27,7 @@ from train.deltas import Combination, Method
 from train.manifest import read_manifest
 from train.merge_check import MergeCheck, adapted_model, compare, merged_model
 from train.merging import merge_shards
-from train.rounding import Rounding
-from train.settings import MergeSection, QuantizationSection, TrainRecipe
+from train.settings import MergeSection, QuantizationSection, Rounding, TrainRecipe
 
 
 class Job(NamedTuple):

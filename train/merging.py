@@ -20,8 +20,8 @@ from data.user_error import UserError
 from train.base_model import WEIGHTS
 from train.deltas import AdapterDeltas, Combination, combined_weight
 from train.four_bit import as_quantized, quantized_weights
-from train.rounding import Rounding, round_by_chance
-from train.settings import QuantizationSection
+from train.rounding import round_by_chance
+from train.settings import QuantizationSection, Rounding
 from train.weight_files import Buffer, Entry, ShardWriter, WeightFiles, row_blocks
 
 INDEX = "model.safetensors.index.json"

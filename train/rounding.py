@@ -6,11 +6,8 @@ of the step gives, the change is kept on the mean (Gupta et al. 2015, "Deep Lear
 section 3), at up to 1.4 times the noise of rounding to the nearest.
 """
 
-from typing import Literal
-
 import torch
 
-Rounding = Literal["nearest", "stochastic"]
 _BELOW_BF16 = 16
 """Bits that fp32 has and bf16 has not."""
 

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from data.settings import DataSection, Section, row_length_limit
 from data.template import TemplateName
-from train.rounding import Rounding
+
+Rounding = Literal["nearest", "stochastic"]
 
 
 class ModelSection(Section):

@@ -20,8 +20,8 @@ from train.deltas import AdapterDeltas, Combination
 from train.four_bit import as_quantized, quantized_weights
 from train.merge_check import adapted_model, merged_model
 from train.merging import merge_shards
-from train.rounding import Rounding, round_by_chance
-from train.settings import QuantizationSection
+from train.rounding import round_by_chance
+from train.settings import QuantizationSection, Rounding
 
 SUM = Combination("linear", [1.0])
 ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
