@@ -10,6 +10,7 @@ message, which must be the row's. Exit 0: all equal; 1: a difference; 2: what wa
 import argparse
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -36,7 +37,8 @@ def main() -> int:
     args = _arguments()
     rows = [row for path in args.files for row in read_rows(path)]
     rows = rows[: args.limit] if args.limit else rows
-    log_path = args.log or Path(tempfile.mkdtemp(prefix="calltune-parity-")) / "front_end.log"
+    temporary = None if args.log else Path(tempfile.mkdtemp(prefix="calltune-parity-"))
+    log_path = temporary / "front_end.log" if temporary else args.log
     start = time.monotonic()
     try:
         with FrontEnd(args.model, log_path) as front_end:
@@ -47,6 +49,8 @@ def main() -> int:
             tally = asyncio.run(_check(rows, renderer, front_end))
     except ServerError as error:
         raise UserError(str(error), where=str(args.model), fix=f"read {log_path}") from error
+    if temporary:
+        shutil.rmtree(temporary)
     _report(tally, time.monotonic() - start)
     if args.json:
         _write(args.json, tally)

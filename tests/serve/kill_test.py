@@ -27,7 +27,7 @@ import httpx
 import psutil
 from openai import OpenAI
 
-from serve.chat.engine import MARK
+from serve.chat.engine import MARK, end_orphans
 from serve.vllm_process import free_port
 from tests.conftest import ROOT
 from tests.models import smollm2_folder
@@ -83,7 +83,7 @@ class Victims:
         for process in (self.server.process, self.worker, self.vllm):
             if process:
                 end(process)
-        kill_started_by(self.server.process.pid)
+        end_orphans()  # with its engine, a process that hides whose it is
 
 
 def main() -> int:
