@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 from data.conversation import content_text
 from data.near_duplicates import hash64
 from data.reading import NumberedPreference, NumberedRow, RowFile
-from data.row import Message, Row, Tool
+from data.row import Message, Row
 from data.row_batches import in_batches
 from data.rules.findings import Finding
 from data.rules.severities import DEFAULTS, RuleSeverities
@@ -46,10 +46,6 @@ class RowSummary(NamedTuple):
     """Distinct first lines of the system text, without those of general rows; having none counts as one."""
     system_prompts: int
     """Distinct whole system texts of the same rows."""
-    optional: int
-    """Rows that list a tool with an argument that a call may leave out."""
-    strict: int
-    """Rows that list a strict tool."""
 
     @property
     def num_chat(self) -> int:
@@ -61,15 +57,13 @@ def summarise(files: list[RowFile], findings: list[Finding], severities: RuleSev
     shapes: Counter[Shape] = Counter()
     prompts: set[int] = set()
     personas: set[str] = set()
-    num_messages = num_optional = num_strict = 0
+    num_messages = 0
     rows = good_rows(files, findings)
     for counts in in_batches(_count, rows):
         shapes.update(counts.shapes)
         prompts |= counts.prompts
         personas |= counts.personas
         num_messages += counts.messages
-        num_optional += counts.optional
-        num_strict += counts.strict
     lines = sum(file.num_lines for file in files)
     preferences = len(good_preferences(files, findings))
     good = len(rows) + preferences
@@ -86,8 +80,6 @@ def summarise(files: list[RowFile], findings: list[Finding], severities: RuleSev
         shapes={shape: shapes[shape] for shape in SHAPES},
         personas=len(personas),
         system_prompts=len(prompts),
-        optional=num_optional,
-        strict=num_strict,
     )
 
 
@@ -97,8 +89,6 @@ class _Counts(NamedTuple):
     prompts: set[int]
     """Hashes of them: whole texts of a large file would fill the memory."""
     personas: set[str]
-    optional: int
-    strict: int
 
 
 def _count(rows: list[NumberedRow]) -> _Counts:
@@ -109,17 +99,7 @@ def _count(rows: list[NumberedRow]) -> _Counts:
         sum(len(numbered.row.messages) for numbered in rows),
         {hash64(_system_text(row).encode()) for row in asked},
         {persona(row) for row in asked},
-        sum(any(map(_has_optional, row.tools or [])) for row in asked),
-        sum(any(tool.function.strict for tool in row.tools or []) for row in asked),
     )
-
-
-def _has_optional(tool: Tool) -> bool:
-    parameters = tool.function.parameters or {}
-    properties, required = parameters.get("properties"), parameters.get("required") or []
-    if not isinstance(properties, dict) or not isinstance(required, list):  # no schema, which a rule tells
-        return False
-    return any(name not in required for name in properties)
 
 
 def good_rows(files: list[RowFile], findings: list[Finding]) -> Sequence[NumberedRow]:

@@ -29,9 +29,12 @@ class ServeSection(Section):
     max_num_seqs: int | None = Field(default=None, gt=0)
     """Requests computed at once; None leaves it to vLLM."""
     enforce_strict_tool_calling: bool = True
-    """Hold the calls of strict tools to their schemas (VLLM_ENFORCE_STRICT_TOOL_CALLING). Off, a model that was trained
-    without strict schemas leaves optional arguments out of them instead of making values up (`docs/clients.md`), but
-    `tool_choice` required and named hold it to a JSON form of vLLM's own."""
+    """Hold the calls of strict tools to their schemas (VLLM_ENFORCE_STRICT_TOOL_CALLING). Off, `tool_choice` required
+    and named hold a model to a JSON form of vLLM's own."""
+    relax_strict_tools: bool | None = None
+    """Show a model strict tools with optional arguments, and fill in for the client the nulls that it leaves out
+    (`serve.strict_tools`). None: for a tuned model whose training rows had no argument that is required and may be
+    null. Off, such a model makes values up for them (`docs/clients.md`)."""
     extra_args: list[str] = []
     """More flags for vLLM, word by word. Those that come from the manifest are refused here."""
     startup_timeout_s: float = Field(default=900, gt=0)

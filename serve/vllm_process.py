@@ -12,11 +12,13 @@ from data.template import load_template
 from data.user_error import UserError
 from serve.server_process import ServerProcess
 from serve.settings import ServeSection
+from serve.strict_tools import RELAX_VARIABLE
 from train.cpu_dtype import cpu_dtype
 from train.manifest import Manifest, read_manifest, require_template
 
 API_SERVER = "vllm.entrypoints.openai.api_server"
 CPU_SERVER = "serve.cpu_vllm"
+STRICT_TOOLS = "serve.strict_tools.StrictTools"
 FEW_CORES = 8
 """Up to so many, a core is more than the scheduler's process is worth."""
 # Given twice, vLLM takes the last one: an extra flag would silently serve another template than was trained.
@@ -81,7 +83,13 @@ def plan_vllm(folder: Path, section: ServeSection) -> VllmPlan:
     eager = section.enforce_eager if section.enforce_eager is not None else is_cpu_vllm()
     command += ["--enforce-eager"] if eager else []
     command += ["--max-num-seqs", str(section.max_num_seqs)] if section.max_num_seqs else []
-    return VllmPlan(manifest, command + section.extra_args, _environment(section), section.host, port)
+    env = _environment(section)
+    if section.relax_strict_tools is not False:
+        command += ["--middleware", STRICT_TOOLS]
+        # What a base model was taught is not known: it is asked as the client asks.
+        is_untaught = manifest.kind == "merged" and not manifest.writes_nulls
+        env[RELAX_VARIABLE] = str(int(section.relax_strict_tools or is_untaught))
+    return VllmPlan(manifest, command + section.extra_args, env, section.host, port)
 
 
 def checked_manifest(folder: Path) -> Manifest:

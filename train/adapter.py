@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from data.user_error import UserError
 from data.whole_file import put_folder
 from train.examples import Examples
-from train.manifest import schema_hashes
+from train.manifest import schema_hashes, teach_nulls
 from train.preferences import PairExamples
 from train.settings import TrainRecipe
 
@@ -24,6 +24,7 @@ class Training(NamedTuple):
     num_tokens: int
     num_trained: int
     log: list[dict[str, Any]]
+    writes_nulls: bool = False
 
 
 def save_adapter(
@@ -48,6 +49,7 @@ def save_adapter(
         num_tokens=examples.num_tokens,
         num_trained=examples.num_trained,
         log=trainer.state.log_history,
+        writes_nulls=teach_nulls(examples.tools),
     )
     (partial / FILE_NAME).write_text(json.dumps(training._asdict(), indent=2) + "\n")
     put_folder(partial, folder)

@@ -15,7 +15,7 @@ from typing import Any
 from data.template import Template, load_template
 from data.user_error import UserError
 from data.whole_file import put_folder
-from train.manifest import Manifest, read_manifest, template_fields
+from train.manifest import FILE_NAME, Manifest, read_manifest, template_fields
 from train.settings import ModelSection, TrainRecipe
 from train.traps import mend_generation_config, mend_tokenizer
 
@@ -111,9 +111,15 @@ def base_manifest(recipe: TrainRecipe, folder: Path, template: Template) -> Mani
         base=recipe.model.path,
         base_sha256=weights_fingerprint(folder),
         max_model_len=_max_model_len(recipe, folder),
+        writes_nulls=_writes_nulls(recipe.model.path),
         versions=installed_versions(),
         **template_fields(template),
     )
+
+
+def _writes_nulls(path: str) -> bool:
+    """Of a tuned model, which a preference stage goes on from."""
+    return (Path(path) / FILE_NAME).is_file() and read_manifest(Path(path)).writes_nulls
 
 
 def _max_model_len(recipe: TrainRecipe, folder: Path) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from data.optional_arguments import relaxed
 from data.template import Template
 from data.user_error import UserError
 
@@ -31,6 +32,8 @@ class Manifest(BaseModel):
     data_sha256: str | None = None
     tool_schemas: dict[str, str] = {}
     """Tool name -> hash of the canonical schema seen in training."""
+    writes_nulls: bool = False
+    """Was it trained on functions that require arguments which may be null, as strict ones do?"""
     merge: dict[str, Any] | None = None
     """The merge's own check: dtype, largest logit difference, tolerance, rows compared."""
     recipe: dict[str, Any] | None = None
@@ -85,6 +88,11 @@ def schema_hashes(tools: list[dict[str, Any]]) -> dict[str, str]:
         tool["function"]["name"]: hashlib.sha256(json.dumps(tool["function"], sort_keys=True).encode()).hexdigest()[:16]
         for tool in tools
     }
+
+
+def teach_nulls(tools: list[dict[str, Any]]) -> bool:
+    """Does one of them require an argument that may be null, so that its calls write null?"""
+    return any(relaxed(schema) != schema for schema in (tool["function"].get("parameters") for tool in tools))
 
 
 def template_fields(template: Template) -> dict[str, str]:

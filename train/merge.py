@@ -62,6 +62,7 @@ def main() -> None:
             "name": recipe.name,
             "merge": _record(job, check),
             **_origin(args.adapters, trainings),
+            "writes_nulls": manifest.writes_nulls or any(training.writes_nulls for training in trainings),
         }
         manifest.model_copy(update=changes).write(partial)
         put_folder(partial, args.out)

@@ -82,11 +82,6 @@ def _on_rows(rows: RowSummary, tools: list[ToolCoverage]) -> Iterator[Advice]:
     if few:
         why, do = "kinds of about 10 rows stayed wrong in our runs", f"bring each to {MIN_OF_A_KIND} rows or more"
         yield Advice("few_of_a_kind", f"few rows of {_names(few)}", why, do)
-    if rows.optional and not rows.strict:
-        found = f"{_number(rows.optional, 'row')} with optional arguments, none with strict tools"
-        why = "strict functions, the Agents SDK's default, make a model write each argument: untaught, it makes them up"
-        do = "for an agent with such functions serve.engine --no-strict, or a recipe with augment: {strict_tools: 0.4}"
-        yield Advice("no_strict", found, why, do)
     yield from _general_share(rows)
 
 

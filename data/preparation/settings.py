@@ -108,7 +108,8 @@ class Augment(Section):
     """Tool descriptions cut after their first sentence."""
     strict_tools: Part = 0
     """Strict schemas, as the Agents SDK's `function_tool` sends them: every argument required, null where nothing is
-    meant, in the list and in the calls."""
+    meant, in the list and in the calls. Needless behind `serve.engine` and `serve.api`, and a small model that learns
+    both ways mixes them up (`docs/clients.md`)."""
     drop_called_tool: Part = 0
     """Added rows: the called tool and those beside it are replaced by tools of unrelated rows, and the assistant says
     that it has none for this."""

@@ -20,13 +20,10 @@ FULL = ToolCoverage(
 )  # fmt: skip
 
 
-def summary(personas: int = 3, optional: int = 0, strict: int = 0, **shapes: int) -> RowSummary:
+def summary(personas: int = 3, **shapes: int) -> RowSummary:
     counts = SHAPES | shapes
     num_rows = sum(counts.values())
-    return RowSummary(
-        num_rows, num_rows, 0, 0, 0, 0, 4 * num_rows, counts, personas, system_prompts=personas, optional=optional,
-        strict=strict,
-    )  # fmt: skip
+    return RowSummary(num_rows, num_rows, 0, 0, 0, 0, 4 * num_rows, counts, personas, system_prompts=personas)
 
 
 def advice(rows: RowSummary, *tools: ToolCoverage, num_held_out: int | None = None) -> dict[str, str]:
@@ -103,15 +100,6 @@ def test_the_share_of_general_data() -> None:
     none = advice(summary(single=100, general=0))["little_general"]
     assert none.startswith("0 of 200 rows (0.0%) are general data") and "mix in 23 plain instruction rows" in none
     assert advice(summary(single=100, general=23)) == {}
-
-
-def test_optional_arguments_without_strict_tools() -> None:
-    assert advice(summary(optional=1)) == {
-        "no_strict": "1 row with optional arguments, none with strict tools: strict functions, the Agents SDK's"
-        " default, make a model write each argument: untaught, it makes them up (do: for an agent with such functions"
-        " serve.engine --no-strict, or a recipe with augment: {strict_tools: 0.4})"
-    }
-    assert advice(summary(optional=150, strict=1)) == {}
 
 
 def test_rows_without_any_tool_get_no_advice_on_calls() -> None:

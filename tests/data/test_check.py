@@ -59,7 +59,7 @@ def test_good_rows_are_counted(tmp_path: Path) -> None:
     }  # fmt: skip
     assert tool_table(checked.stdout) == [["ping", "4", "4", "n"]]
     assert [line.split(":")[0] for line in advice(checked.stdout)] == [
-        "few_rows", "few_personas", "no_multi_step", "few_of_a_kind", "no_strict", "little_general", "unused_arguments",
+        "few_rows", "few_personas", "no_multi_step", "few_of_a_kind", "little_general", "unused_arguments",
     ]  # fmt: skip
     assert below_figures(checked.stdout) == [
         "warning ends_without_answer: 1",
@@ -127,7 +127,7 @@ def test_the_json_report_has_figures_advice_and_findings(tmp_path: Path, smollm2
     assert report["rows"] == {
         "lines": 3, "good": 1, "refused": 2, "preferences": 0, "duplicates": 0, "near_duplicates": 0, "messages": 4,
         "shapes": {"single": 1, "parallel": 0, "multi_step": 0, "recovery": 0, "no_call": 0, "general": 0},
-        "personas": 1, "system_prompts": 1, "optional": 1, "strict": 0,
+        "personas": 1, "system_prompts": 1,
     }  # fmt: skip
     assert report["tokens"] == {
         "template": "chatml", "max_length": 300, "rendered": 2, "tokens": {"mean": 329.0, "p95": 452, "max": 452},

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from openai import AuthenticationError, OpenAI
+from transformers import AutoTokenizer
 
 from tests.conftest import ROOT, TinyServer
 
@@ -94,6 +95,36 @@ def test_a_required_call_comes_back_as_a_call(tiny_server: TinyServer) -> None:
     calls = answer.choices[0].message.tool_calls or []
     assert [call.function.name for call in calls] == ["get_weather"]
     assert json.loads(calls[0].function.arguments)["unit"] in ("C", "F")
+
+
+@pytest.mark.slow
+def test_a_strict_call_has_every_argument_streamed_and_not(tiny_server: TinyServer, smollm2: Path) -> None:
+    """Whatever the network leaves out of what it may leave out is null for the client."""
+    client = OpenAI(base_url=tiny_server.base_url, api_key=tiny_server.api_key, max_retries=0)
+    choices = {name: {"anyOf": [{"enum": ["C", "F"]}, {"type": "null"}]} for name in ("day", "night")}
+    parameters = {"type": "object", "properties": {"unit": {"enum": ["C", "F"]}, **choices}}
+    parameters |= {"required": ["unit", "day", "night"], "additionalProperties": False}
+    tools = [{"type": "function", "function": {"name": "get_weather", "strict": True, "parameters": parameters}}]
+    request = {**REQUEST, "tools": tools, "tool_choice": "required", "parallel_tool_calls": False}
+    tokenizer = AutoTokenizer.from_pretrained(smollm2)
+    # JSON allows any number of blanks between tokens, and the network would rather write those.
+    blank = {str(token): -100 for token in range(len(tokenizer)) if not tokenizer.decode([token]).strip()}
+    request |= {"temperature": 1, "max_tokens": 100, "logit_bias": blank}
+    nulls = 0
+    for seed in range(8):
+        (call,) = client.chat.completions.create(**request, seed=seed).choices[0].message.tool_calls or []
+        arguments = json.loads(call.function.arguments)
+        assert list(arguments) == ["unit", "day", "night"] and arguments["unit"] in ("C", "F")
+        nulls += list(arguments.values()).count(None)
+        parts = [
+            part.function
+            for chunk in client.chat.completions.create(**request, seed=seed, stream=True)
+            for choice in chunk.choices
+            for part in choice.delta.tool_calls or []
+        ]
+        assert "".join(part.name or "" for part in parts) == "get_weather"
+        assert json.loads("".join(part.arguments or "" for part in parts)) == arguments
+    assert 0 < nulls < 16
 
 
 @pytest.mark.slow

@@ -50,7 +50,8 @@ def test_the_command_follows_from_the_manifest_and_the_section(smollm2: Path) ->
         "--chat-template-content-format", "string",
         "--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--max-model-len", "2048",
         "--host", "127.0.0.1", "--port", str(port), "--dtype", "bfloat16", "--gpu-memory-utilization", "0.9",
-        "--disable-uvicorn-access-log", "--enforce-eager", "--max-num-seqs", "4", "--seed", "1",
+        "--disable-uvicorn-access-log", "--enforce-eager", "--max-num-seqs", "4",
+        "--middleware", "serve.strict_tools.StrictTools", "--seed", "1",
     ]  # fmt: skip
     assert plan.env["VLLM_API_KEY"] == "secret"
     assert "secret" not in plan.text and "VLLM_ENFORCE_STRICT_TOOL_CALLING" not in plan.env
@@ -65,6 +66,25 @@ def test_the_length_is_the_manifests_unless_given(smollm2: Path) -> None:
 def test_strict_tools_may_go_unenforced(smollm2: Path) -> None:
     plan = plan_vllm(smollm2, ServeSection(port=0, enforce_strict_tool_calling=False))
     assert plan.env["VLLM_ENFORCE_STRICT_TOOL_CALLING"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "asked", "relaxed"),
+    [
+        ({}, None, "1"),
+        ({"writes_nulls": True}, None, "0"),
+        ({"kind": "base"}, None, "0"),  # an adapter that is loaded later brings its own
+        ({"writes_nulls": True}, True, "1"),
+        ({}, False, None),
+    ],
+)
+def test_strict_tools_are_relaxed_for_a_model_that_was_never_taught_nulls(
+    folder: Path, manifest: Any, asked: bool | None, relaxed: str | None
+) -> None:
+    spoil_manifest(folder, **manifest)
+    plan = plan_vllm(folder, ServeSection(port=0, relax_strict_tools=asked))
+    assert plan.env.get("CALLTUNE_RELAX_STRICT_TOOLS") == relaxed
+    assert ("--middleware" in plan.command) == (relaxed is not None)
 
 
 def test_a_server_on_all_interfaces_is_reached_through_the_loopback(smollm2: Path) -> None:

@@ -1,6 +1,7 @@
 """The preference stage: our tokens reach TRL's trainer as they are, and the better answer becomes the likelier one."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,11 @@ def test_what_no_pair_can_be_made_of_is_one_line(tmp_path: Path, smollm2: Path) 
 
 @pytest.mark.slow
 def test_the_stage_trains_resumes_and_merges_onto_the_tuned_model(tmp_path: Path, smollm2: Path) -> None:
+    tuned = Path(shutil.copytree(smollm2, tmp_path / "tuned"))
+    manifest = json.loads((tuned / "calltune.json").read_text())
+    (tuned / "calltune.json").write_text(json.dumps(manifest | {"writes_nulls": True}))
     path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(recipe(tmp_path, smollm2)))
+    path.write_text(yaml.safe_dump(recipe(tmp_path, tuned)))
 
     def output_of(module: str, *arguments: Path) -> str:
         done = run(module, *arguments)
@@ -137,6 +141,7 @@ def test_the_stage_trains_resumes_and_merges_onto_the_tuned_model(tmp_path: Path
     assert (folder / "adapter" / "adapter_model.safetensors").read_bytes() == adapter
     output_of("train.merge", folder / "adapter", folder / "merged")
     manifest = json.loads((folder / "merged" / "calltune.json").read_text())
-    assert manifest["base"] == str(smollm2) and manifest["merge"]["positions"] > 0
+    assert manifest["base"] == str(tuned) and manifest["merge"]["positions"] > 0
+    assert manifest["writes_nulls"]  # what it was taught before
     assert manifest["merge"]["rounding"] == "stochastic"
     assert list(manifest["tool_schemas"]) == ["ping"]

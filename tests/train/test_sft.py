@@ -80,6 +80,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_merges(tmp_path: Path
     assert manifest["kind"] == "merged" and manifest["merge"]["rows"] == 8
     assert manifest["merge"]["max_logit_difference"] <= manifest["merge"]["tolerance"]
     assert sorted(manifest["tool_schemas"]) == ["complete_task", "create_task", "list_tasks", "update_task"]
+    assert manifest["writes_nulls"] is False
 
 
 def test_checkpoints_of_other_settings_are_not_resumed(tmp_path: Path, smollm2: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from data.conversation import calls_of
+from data.optional_arguments import relaxed, with_nulls, without_nulls
 from data.preparation.augment import augment
 from data.preparation.lengths import Ruler
 from data.preparation.settings import Augment
@@ -111,12 +112,18 @@ def test_real_rows_become_strict_and_keep_what_they_teach(name: str, shared_data
             assert before.model_copy(update={"tool_calls": None}) == after.model_copy(update={"tool_calls": None})
             listed = {one.function.name: one.function.parameters or {} for one in old.row.tools or []}
             for was, now in zip(calls_of(before), calls_of(after), strict=True):
-                assert was.name == now.name and without_nulls(now.arguments) == was.arguments
+                assert was.name == now.name and bare(now.arguments) == was.arguments
                 assert without_fillers(now.arguments, listed[now.name]) == was.arguments
                 Draft202012Validator(schemas[now.name]).validate(now.arguments)
+                # And back, as a server has it for a model that was trained on the row as it was.
+                strict = schemas[now.name]
+                assert without_nulls(now.arguments, strict) == was.arguments
+                assert with_nulls(was.arguments, strict) == now.arguments
+                Draft202012Validator(relaxed(strict)).validate(was.arguments)
+                assert set(relaxed(strict)["required"]) == set(listed[now.name].get("required", []))
 
 
-def without_nulls(value: Any) -> Any:
+def bare(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+        return {key: bare(item) for key, item in value.items() if item is not None}
+    return [bare(item) for item in value] if isinstance(value, list) else value
