@@ -12,13 +12,14 @@ The variable speaks for the served weights. What an adapter that is loaded later
 
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from data.optional_arguments import relaxed, with_nulls, without_nulls
 from data.row import JsonObject
-from data.strict_json import load_json, to_json
+from serve.strict_calls import chat, responses
+from serve.strict_calls.events import EventStream
+from serve.strict_calls.schemas import Schemas
 
 RELAX_VARIABLE = "CALLTUNE_RELAX_STRICT_TOOLS"
 TRAINING = "training.json"  # as `train.adapter` writes it, which would bring TRL with it
@@ -26,9 +27,21 @@ TRAINING = "training.json"  # as `train.adapter` writes it, which would bring TR
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Change = Callable[[Any, JsonObject], Any]
-Schemas = dict[str, JsonObject]
-"""Name of a strict function -> its schema as the client sent it, where the model sees another."""
+
+
+class Form(NamedTuple):
+    """One of the APIs that vLLM's server speaks."""
+
+    relax_request: Callable[[JsonObject], Schemas]
+    fill_answer: Callable[[Any, Schemas], None]
+    """Into a whole answer; an error object stays as it is."""
+    stream: Callable[[Schemas], EventStream]
+
+
+FORMS = {
+    "/v1/chat/completions": Form(chat.relax_request, chat.fill_answer, chat.ChatStream),
+    "/v1/responses": Form(responses.relax_request, responses.fill_answer, responses.ResponsesStream),
+}
 
 
 class StrictTools:
@@ -42,15 +55,15 @@ class StrictTools:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
-            if scope["path"].endswith("/v1/chat/completions"):
-                exchange = _Exchange(receive, send, self._relaxes)
+            if form := FORMS.get(scope["path"]):
+                exchange = _Exchange(receive, send, self._relaxes, form)
                 receive, send = exchange.receive, exchange.send
-            elif scope["path"].endswith("/v1/load_lora_adapter"):
+            elif scope["path"] == "/v1/load_lora_adapter":
                 receive = _Reading(receive, self._note_adapter)
         await self.app(scope, receive, send)
 
     def _relaxes(self, model: Any) -> bool:
-        return self._adapters.get(model, self._relaxes_weights) if isinstance(model, str) else False
+        return self._adapters.get(str(model), self._relaxes_weights)
 
     def _note_adapter(self, body: bytes) -> bytes:
         try:
@@ -87,16 +100,16 @@ class _Reading:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, receive: Receive, send: Send, relaxes: Callable[[Any], bool]) -> None:
+    def __init__(self, receive: Receive, send: Send, relaxes: Callable[[Any], bool], form: Form) -> None:
         self.receive = _Reading(receive, self._relax)
-        self._send, self._relaxes = send, relaxes
+        self._send, self._relaxes, self._form = send, relaxes, form
         self._schemas: Schemas = {}
         self._start: Message | None = None
-        self._stream: CallStream | None = None
+        self._stream: EventStream | None = None
         self._body = b""
 
     def _relax(self, body: bytes) -> bytes:
-        body, self._schemas = relax_request(body, self._relaxes)
+        body, self._schemas = relax_body(body, self._relaxes, self._form)
         return body
 
     async def send(self, message: Message) -> None:
@@ -106,148 +119,29 @@ class _Exchange:
                 self._start = message
                 return  # its length is not known yet
             if kind.startswith(b"text/event-stream"):
-                self._stream = CallStream(self._schemas)
+                self._stream = self._form.stream(self._schemas)
         elif message["type"] == "http.response.body" and self._stream:
             message = {**message, "body": self._stream.add(message.get("body", b""))}
         elif message["type"] == "http.response.body" and self._start:
             self._body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            body = fill_answer(self._body, self._schemas)
+            answer = json.loads(self._body)
+            self._form.fill_answer(answer, self._schemas)
+            body = json.dumps(answer).encode()
             headers = [(key, value) for key, value in self._start["headers"] if key != b"content-length"]
             await self._send({**self._start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
             message = {**message, "body": body}
         await self._send(message)
 
 
-def relax_request(body: bytes, relaxes: Callable[[Any], bool]) -> tuple[bytes, Schemas]:
-    """A chat request with its strict functions relaxed. What is no such request stays, the server's to refuse."""
+def relax_body(body: bytes, relaxes: Callable[[Any], bool], form: Form) -> tuple[bytes, Schemas]:
+    """A request with its strict functions relaxed. What is no such request stays, the server's to refuse."""
     if b'"strict"' not in body:
         return body, {}
     try:
         request = json.loads(body)
-        schemas = _relax(request) if relaxes(request["model"]) else {}
-    except (ValueError, KeyError, TypeError, RecursionError):
+        schemas = form.relax_request(request) if relaxes(request.get("model")) else {}
+    except (ValueError, AttributeError, RecursionError):
         return body, {}
     return (json.dumps(request).encode(), schemas) if schemas else (body, {})
-
-
-def _relax(request: Any) -> Schemas:
-    schemas: Schemas = {}
-    for function in _functions(request, "tools"):
-        sent = function.get("parameters")
-        if function.get("strict") is True and isinstance(sent, dict) and (seen := relaxed(sent)) != sent:
-            function["parameters"] = seen
-            schemas[str(function.get("name"))] = sent
-    for message in _objects(request, "messages"):
-        _change_calls(message, schemas, without_nulls)
-    return schemas
-
-
-def fill_answer(body: bytes, schemas: Schemas) -> bytes:
-    """A chat completion with the nulls of its strict calls; an error object stays as it is."""
-    answer = json.loads(body)
-    for choice in _objects(answer, "choices"):
-        _change_calls(choice.get("message"), schemas, with_nulls)
-    return json.dumps(answer).encode()
-
-
-def _change_calls(message: Any, schemas: Schemas, change: Change) -> None:
-    for function in _functions(message, "tool_calls"):
-        if schema := schemas.get(str(function.get("name"))):
-            function["arguments"] = _changed(function.get("arguments"), schema, change)
-
-
-class CallStream:
-    """The events of a streamed answer, in pieces of any size; arguments of strict calls wait for the call's end."""
-
-    def __init__(self, schemas: Schemas) -> None:
-        self._schemas = schemas
-        self._rest = b""
-        self._held: dict[int, tuple[JsonObject, JsonObject]] = {}
-        """Choice -> the part of a call that waits, with its arguments so far, and its schema."""
-
-    def add(self, piece: bytes) -> bytes:
-        *events, self._rest = (self._rest + piece).split(b"\n\n")
-        return b"".join(given + b"\n\n" for event in events for given in self._passed(event))
-
-    def _passed(self, event: bytes) -> Iterator[bytes]:
-        if not event.startswith(b"data: {"):
-            yield event
-            return
-        chunk = json.loads(event.removeprefix(b"data: "))
-        ended: list[JsonObject] = []
-        has_calls = False
-        for choice in _objects(chunk, "choices"):
-            if parts := list(_objects(choice.get("delta"), "tool_calls")):
-                has_calls = True
-                choice["delta"]["tool_calls"] = [part for part in parts if self._passes(part, choice, ended)]
-            if choice.get("finish_reason"):
-                ended += self._ended(choice)
-        head = {key: value for key, value in chunk.items() if key != "usage"}
-        yield from (_event(head | {"choices": [choice]}) for choice in ended)
-        if not has_calls:
-            yield event
-        elif chunk.get("usage") or any(map(_says, _objects(chunk, "choices"))):
-            yield _event(chunk)
-
-    def _passes(self, part: JsonObject, choice: JsonObject, ended: list[JsonObject]) -> bool:
-        """Is this part of a call sent on now? One that has nothing but arguments that wait is not."""
-        number, function = choice.get("index", 0), part.get("function") or {}
-        held = self._held.get(number)
-        if held and held[0]["index"] != part.get("index"):
-            ended += self._ended(choice)
-            held = None
-        if schema := self._schemas.get(str(function.get("name"))):
-            waiting = {"index": part.get("index"), "function": {"arguments": function.get("arguments") or ""}}
-            self._held[number] = waiting, schema
-            function["arguments"] = ""
-            return True
-        if held:
-            held[0]["function"]["arguments"] += function.get("arguments") or ""
-        return not held
-
-    def _ended(self, choice: JsonObject) -> list[JsonObject]:
-        """What waited in this choice, as a choice of its own."""
-        number = choice.get("index", 0)
-        if number not in self._held:
-            return []
-        part, schema = self._held.pop(number)
-        function = part["function"]
-        function["arguments"] = _changed(function["arguments"], schema, with_nulls)
-        return [{"index": number, "delta": {"tool_calls": [part]}, "finish_reason": None}]
-
-
-def _changed(arguments: Any, schema: JsonObject, change: Change) -> Any:
-    """Arguments as JSON text or an object; text that is no JSON, such as of a call that was cut off, as it is."""
-    if not isinstance(arguments, str):
-        return change(arguments, schema)
-    try:
-        before = load_json(arguments)
-        after = change(before, schema)
-    except (ValueError, RecursionError):
-        return arguments
-    return arguments if after == before else to_json(after)
-
-
-def _says(choice: JsonObject) -> bool:
-    """Is there more in a choice of a chunk than the number it has?"""
-    delta = choice.get("delta") or {}
-    rest = [value for key, value in choice.items() if key not in ("index", "delta")]
-    return any(value not in (None, []) for value in [*delta.values(), *rest])
-
-
-def _event(chunk: JsonObject) -> bytes:
-    return b"data: " + json.dumps(chunk).encode()
-
-
-def _functions(holder: Any, key: str) -> Iterator[JsonObject]:
-    for entry in _objects(holder, key):
-        if isinstance(function := entry.get("function"), dict):
-            yield function
-
-
-def _objects(holder: Any, key: str) -> Iterator[JsonObject]:
-    """The objects in a list that may be anything: what clients send is not checked yet."""
-    found = holder.get(key) if isinstance(holder, dict) else None
-    yield from (each for each in found if isinstance(each, dict)) if isinstance(found, list) else ()

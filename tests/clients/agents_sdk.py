@@ -1,7 +1,11 @@
-"""The OpenAI Agents SDK against the endpoint: python -m tests.clients.agents_sdk BASE_URL MODEL ROWS LIMIT"""
+"""The OpenAI Agents SDK against the endpoint: python -m tests.clients.agents_sdk BASE_URL MODEL ROWS LIMIT [responses]
+
+With `responses` through the Responses API, which is the SDK's own default and which vLLM speaks, `serve.api` not.
+"""
 
 import asyncio
 import json
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +17,7 @@ from agents import (
     InputGuardrailTripwireTriggered,
     ModelSettings,
     OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
     OutputGuardrailTripwireTriggered,
     Runner,
     Tool,
@@ -27,7 +32,9 @@ from pydantic import BaseModel
 from tests.clients.tasks import MAX_TURNS, Job, Task, ToolError, feature, tally, task_functions, tell
 
 JOB = Job()
-MODEL = OpenAIChatCompletionsModel(JOB.model, AsyncOpenAI(base_url=JOB.base_url, api_key="none", timeout=300))
+IS_RESPONSES = sys.argv[5:] == ["responses"]
+API = OpenAIResponsesModel if IS_RESPONSES else OpenAIChatCompletionsModel
+MODEL = API(JOB.model, AsyncOpenAI(base_url=JOB.base_url, api_key="none", timeout=300))
 GREEDY = ModelSettings(temperature=0)
 
 
@@ -175,7 +182,8 @@ async def streamed_usage() -> str:
 
 
 async def main() -> None:
-    tell({"library": "OpenAI Agents SDK", "version": version("openai-agents")})
+    name = "OpenAI Agents SDK, Responses API," if IS_RESPONSES else "OpenAI Agents SDK"
+    tell({"library": name, "version": version("openai-agents")})
     set_tracing_disabled(True)
     checks = (handoff, input_guard, output_guard, tool_error, required, structured_output, streamed_usage)
     for check in checks:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from data.row import JsonObject
 
 SCRIPTS = ("openai_sdk", "agents_sdk", "litellm_client", "langchain_client", "pydantic_ai_client")
+OF_VLLM = ("agents_sdk responses",)
+"""What the scripted endpoint of the tests does not speak."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,7 +33,7 @@ def main() -> None:
     args = _parser().parse_args()
     job = [args.base_url, args.model, str(args.rows.absolute()), str(args.limit)]
     with ThreadPoolExecutor(args.at_once) as pool:
-        clients = list(pool.map(lambda script: run_client(args.python, script, job, args.timeout_s), SCRIPTS))
+        clients = list(pool.map(lambda script: run_client(args.python, script, job, args.timeout_s), args.scripts))
     args.json.write_text(json.dumps([client._asdict() for client in clients], indent=1) + "\n")
     table = markdown(clients)
     if args.markdown:
@@ -40,7 +42,8 @@ def main() -> None:
 
 
 def run_client(python: Path, script: str, job: list[str], timeout_s: float) -> Client:
-    command = [str(python), "-m", f"tests.clients.{script}", *job]
+    module, *options = script.split()
+    command = [str(python), "-m", f"tests.clients.{module}", *job, *options]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     try:
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout_s)
@@ -79,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", required=True, metavar="NAME")
     parser.add_argument("--rows", type=Path, required=True, metavar="FILE", help="held-out rows of the task API")
     parser.add_argument("--python", type=Path, default=Path(".venv-clients/bin/python"), metavar="PATH")
+    parser.add_argument(
+        "--scripts", nargs="+", default=[*SCRIPTS, *OF_VLLM], metavar="NAME", help="default: all of them"
+    )
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="rows for each way (default: %(default)s)")
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="scripts run at once (default: 1)")
     parser.add_argument("--timeout-s", type=float, default=600, metavar="S", help="for one script (default: 600)")

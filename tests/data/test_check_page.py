@@ -107,7 +107,7 @@ def test_a_page_has_its_parts_in_order(tmp_path: Path, smollm2: Path) -> None:
     ]  # fmt: skip
     figure = {line.find("th")[0].text: line.find("td")[0].text for line in parts["Figures"].find("tr")}
     assert (figure["rows good"], figure["rows, recovery"]) == ("3", "1 (33.3%)")
-    assert len(parts["Advice"].find("li")) == 7
+    assert len(parts["Advice"].find("li")) == 6
     coverage = [[cell.text.strip() for cell in line.find("td")] for line in parts["Coverage of 1 tool"].find("tr")]
     assert coverage == [[], ["host", "2", "100.0%", ""], ["n", "0", "0.0%", ""]]
     assert "At most 300 tokens are allowed (the line);" in parts["Lengths"].text

@@ -10,6 +10,7 @@ import pytest
 from openai import AuthenticationError, OpenAI
 from transformers import AutoTokenizer
 
+from data.row import JsonObject
 from tests.conftest import ROOT, TinyServer
 
 WEATHER = {
@@ -97,25 +98,44 @@ def test_a_required_call_comes_back_as_a_call(tiny_server: TinyServer) -> None:
     assert json.loads(calls[0].function.arguments)["unit"] in ("C", "F")
 
 
-@pytest.mark.slow
-def test_a_strict_call_has_every_argument_streamed_and_not(tiny_server: TinyServer, smollm2: Path) -> None:
-    """Whatever the network leaves out of what it may leave out is null for the client."""
-    client = OpenAI(base_url=tiny_server.base_url, api_key=tiny_server.api_key, max_retries=0)
-    choices = {name: {"anyOf": [{"enum": ["C", "F"]}, {"type": "null"}]} for name in ("day", "night")}
-    parameters = {"type": "object", "properties": {"unit": {"enum": ["C", "F"]}, **choices}}
-    parameters |= {"required": ["unit", "day", "night"], "additionalProperties": False}
-    tools = [{"type": "function", "function": {"name": "get_weather", "strict": True, "parameters": parameters}}]
-    request = {**REQUEST, "tools": tools, "tool_choice": "required", "parallel_tool_calls": False}
+EITHER = {"enum": ["C", "F"]}
+OR_NULL = {name: {"anyOf": [EITHER, {"type": "null"}]} for name in ("day", "night")}
+STRICT = {
+    "name": "get_weather",
+    "strict": True,
+    "parameters": {
+        "type": "object",
+        "properties": {"unit": EITHER, **OR_NULL},
+        "required": ["unit", "day", "night"],
+        "additionalProperties": False,
+    },
+}
+SAMPLED = {"model": "tiny", "tool_choice": "required", "parallel_tool_calls": False, "temperature": 1}
+
+
+@pytest.fixture
+def no_blanks(smollm2: Path) -> JsonObject:
+    """JSON allows any number of blanks between tokens, and a random network would rather write those."""
     tokenizer = AutoTokenizer.from_pretrained(smollm2)
-    # JSON allows any number of blanks between tokens, and the network would rather write those.
-    blank = {str(token): -100 for token in range(len(tokenizer)) if not tokenizer.decode([token]).strip()}
-    request |= {"temperature": 1, "max_tokens": 100, "logit_bias": blank}
-    nulls = 0
+    blank = [token for token in range(len(tokenizer)) if not tokenizer.decode([token]).strip()]
+    return {"logit_bias": {str(token): -100 for token in blank}}
+
+
+def require_strict(arguments: list[JsonObject]) -> None:
+    """Whatever the network leaves out of what it may leave out is null for the client."""
+    for each in arguments:
+        assert list(each) == ["unit", "day", "night"] and each["unit"] in ("C", "F")
+    assert 0 < sum(list(each.values()).count(None) for each in arguments) < 2 * len(arguments)
+
+
+@pytest.mark.slow
+def test_a_strict_call_has_every_argument_streamed_and_not(tiny_server: TinyServer, no_blanks: JsonObject) -> None:
+    client = OpenAI(base_url=tiny_server.base_url, api_key=tiny_server.api_key, max_retries=0)
+    request = REQUEST | SAMPLED | no_blanks | {"tools": [{"type": "function", "function": STRICT}], "max_tokens": 100}
+    found = []
     for seed in range(8):
         (call,) = client.chat.completions.create(**request, seed=seed).choices[0].message.tool_calls or []
-        arguments = json.loads(call.function.arguments)
-        assert list(arguments) == ["unit", "day", "night"] and arguments["unit"] in ("C", "F")
-        nulls += list(arguments.values()).count(None)
+        found.append(json.loads(call.function.arguments))
         parts = [
             part.function
             for chunk in client.chat.completions.create(**request, seed=seed, stream=True)
@@ -123,8 +143,28 @@ def test_a_strict_call_has_every_argument_streamed_and_not(tiny_server: TinyServ
             for part in choice.delta.tool_calls or []
         ]
         assert "".join(part.name or "" for part in parts) == "get_weather"
-        assert json.loads("".join(part.arguments or "" for part in parts)) == arguments
-    assert 0 < nulls < 16
+        assert json.loads("".join(part.arguments or "" for part in parts)) == found[-1]
+    require_strict(found)
+
+
+@pytest.mark.slow
+def test_the_responses_api_has_them_too(tiny_server: TinyServer, no_blanks: JsonObject) -> None:
+    client = OpenAI(base_url=tiny_server.base_url, api_key=tiny_server.api_key, max_retries=0)
+    tool = {"type": "function", **STRICT}
+    request = SAMPLED | {"input": "Weather in Oslo?", "tools": [tool], "max_output_tokens": 100}
+    found = []
+    for seed in range(8):
+        extra_body = no_blanks | {"seed": seed}
+        answer = client.responses.create(**request, extra_body=extra_body)
+        (call,) = [item for item in answer.output if item.type == "function_call"]
+        found.append(json.loads(call.arguments))
+        assert [each.model_dump(exclude_unset=True)["parameters"] for each in answer.tools] == [tool["parameters"]]
+        events = list(client.responses.create(**request, extra_body=extra_body, stream=True))
+        texts = [event.delta for event in events if event.type == "response.function_call_arguments.delta"]
+        assert [json.loads(text) for text in texts] == found[-1:]
+        (done,) = [event for event in events if event.type == "response.completed"]
+        assert [json.loads(item.arguments) for item in done.response.output] == found[-1:]
+    require_strict(found)
 
 
 @pytest.mark.slow

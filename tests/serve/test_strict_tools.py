@@ -1,8 +1,6 @@
 """Strict functions on their way to a model that never learnt null, and its calls on their way back."""
 
-import asyncio
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,80 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.row import JsonObject
-from serve.chat.stream_assembly import StreamAssembly
-from serve.strict_tools import RELAX_VARIABLE, CallStream, Message, StrictTools, relax_request
-
-PARAMETERS: JsonObject = {
-    "type": "object",
-    "properties": {"city": {"type": "string"}, "unit": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
-    "required": ["city", "unit"],
-    "additionalProperties": False,
-}
-SEEN = PARAMETERS | {"properties": {"city": {"type": "string"}, "unit": {"type": "string"}}, "required": ["city"]}
-CHAT = "/v1/chat/completions"
-BARE, FULL = '{"city": "Zürich"}', '{"city": "Zürich", "unit": null}'
-
-
-def tool(name: str = "weather", **function: Any) -> JsonObject:
-    return {"type": "function", "function": {"name": name, "parameters": PARAMETERS, "strict": True} | function}
-
-
-def call(arguments: Any, name: str = "weather", **more: Any) -> JsonObject:
-    return {"id": "c1", "type": "function", "function": {"name": name, "arguments": arguments}} | more
-
-
-def request(*tools: JsonObject, **more: Any) -> bytes:
-    return json.dumps({"model": "tuned", "messages": [], "tools": list(tools) or [tool()]} | more).encode()
+from serve.strict_tools import FORMS, RELAX_VARIABLE, StrictTools, relax_body
+from tests.serve.strict_parts import BARE, FULL, PARAMETERS, SEEN, Server, call, item, request, through, tool
 
 
 def anyone(_: Any) -> bool:
     return True
-
-
-class Server:
-    """What stands behind the middleware: it keeps what it is asked, and gives a planted answer in pieces."""
-
-    def __init__(self, answer: Any = None, pieces: Iterable[bytes] | None = None, status: int = 200) -> None:
-        self.kind = b"text/event-stream" if pieces else b"application/json"
-        self.pieces = list(pieces or [json.dumps(answer).encode()])
-        self.status = status
-        self.asked = b""
-
-    async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
-        while True:
-            message = await receive()
-            self.asked += message["body"]
-            if not message["more_body"]:
-                break
-        length = (
-            [] if self.kind == b"text/event-stream" else [(b"content-length", str(sum(map(len, self.pieces))).encode())]
-        )
-        headers = [(b"content-type", self.kind), *length]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        for piece in self.pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def through(
-    middleware: StrictTools, body: bytes, path: str = "/v1/chat/completions"
-) -> tuple[dict[bytes, bytes], bytes]:
-    """Headers and body of the answer; the request comes in two pieces."""
-    incoming = [
-        {"type": "http.request", "body": body[:7], "more_body": True},
-        {"type": "http.request", "body": body[7:], "more_body": False},
-    ]
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return incoming.pop(0)
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    asyncio.run(middleware({"type": "http", "method": "POST", "path": path}, receive, send))
-    assert sent[0]["type"] == "http.response.start" and not sent[-1].get("more_body")
-    return dict(sent[0]["headers"]), b"".join(message["body"] for message in sent[1:])
 
 
 @pytest.fixture
@@ -168,93 +98,16 @@ def test_a_base_is_asked_as_the_client_asks_and_each_adapter_as_it_was_taught(
         assert (json.loads(server.asked)["tools"] == [tool(parameters=SEEN)]) == is_relaxed, model
 
 
-def chunk(choice: JsonObject, **more: Any) -> bytes:
-    head = {"id": "x", "object": "chat.completion.chunk", "usage": None}
-    whole = head | {"choices": [{"index": 0, "finish_reason": None, "delta": {}} | choice]} | more
-    return b"data: " + json.dumps(whole, ensure_ascii=False).encode() + b"\n\n"
-
-
-def begins(number: int, name: str, **more: Any) -> bytes:
-    return chunk({"delta": {"tool_calls": [call("", name, index=number)]}} | more)
-
-
-def goes_on(number: int, text: str, **more: Any) -> bytes:
-    return chunk({"delta": {"tool_calls": [{"index": number, "function": {"arguments": text}}]}} | more)
-
-
-ROLE, DONE = chunk({"delta": {"role": "assistant", "content": ""}}), b"data: [DONE]\n\n"
-END = chunk({"finish_reason": "tool_calls"})
-USAGE = b'data: {"id": "x", "choices": [], "usage": {"total_tokens": 3}}\n\n'
-WHOLE = '{"city":"x","unit":"C"}'
-STREAMS = {
-    "one": ([ROLE, begins(0, "weather"), goes_on(0, BARE[:5]), goes_on(0, BARE[5:]), END, USAGE, DONE], [FULL]),
-    "last words with the end": ([begins(0, "weather"), goes_on(0, BARE, finish_reason="tool_calls"), DONE], [FULL]),
-    "parallel": (
-        [
-            *(begins(0, "weather"), goes_on(0, BARE), begins(1, "other"), goes_on(1, "{}"), begins(2, "weather")),
-            *(goes_on(2, BARE), END, DONE),
-        ],
-        [FULL, "{}", FULL],
-    ),
-    "nothing is missing": (
-        [begins(0, "weather"), goes_on(0, '{"city":"x","unit":"C"}'), END, DONE],
-        ['{"city":"x","unit":"C"}'],
-    ),
-    "cut off": ([begins(0, "weather"), goes_on(0, '{"ci'), chunk({"finish_reason": "length"}), DONE], ['{"ci']),
-    "another's": ([begins(0, "other"), goes_on(0, BARE[:5]), goes_on(0, BARE[5:]), END, DONE], [BARE]),
-}
-
-
-@pytest.mark.parametrize("size", [1, 7, 10_000])
-@pytest.mark.parametrize("name", STREAMS)
-def test_a_stream_has_the_nulls_too_however_it_comes_in_pieces(name: str, size: int, relaxing: None) -> None:
-    events, expected = STREAMS[name]
-    whole = b"".join(events)
-    server = Server(pieces=[whole[at : at + size] for at in range(0, len(whole), size)])
-    given = through(StrictTools(server), request(tool(), tool("other", strict=False)))[1]
-    before, after = assembled(whole), assembled(given)
-    calls = after["choices"][0]["message"].pop("tool_calls")
-    assert [each["function"]["arguments"] for each in calls] == expected
-    names = [each["function"]["name"] for each in calls]
-    assert names == [each["function"]["name"] for each in before["choices"][0]["message"].pop("tool_calls")]
-    assert after == before
-    assert given.endswith(DONE)
-
-
-def test_two_answers_at_once_do_not_mix() -> None:
-    stream = CallStream({"weather": PARAMETERS})
-    events = [begins(0, "weather", index=0), begins(0, "weather", index=1)]
-    events += [goes_on(0, '{"city": "a"}', index=0), goes_on(0, '{"city": "b"}', index=1)]
-    events += [chunk({"finish_reason": "tool_calls", "index": number}) for number in (1, 0)] + [DONE]
-    choices = assembled(b"".join(map(stream.add, events)))["choices"]
-    arguments = [each["message"]["tool_calls"][0]["function"]["arguments"] for each in choices]
-    assert arguments == ['{"city": "a", "unit": null}', '{"city": "b", "unit": null}']
-
-
-def test_what_is_no_call_is_passed_on_at_once_and_as_it_is() -> None:
-    stream = CallStream({"weather": PARAMETERS})
-    text = chunk({"delta": {"content": "Grüezi"}})
-    assert [stream.add(piece) for piece in (text[:9], text[9:] + text, b": keep-alive\n\n", DONE)] == [
-        *(b"", text + text, b": keep-alive\n\n", DONE)
-    ]
-    error = b'data: {"error": {"message": "gone"}}\n\n'
-    assert stream.add(error) == error
-
-
-def test_arguments_that_wait_do_not_take_figures_with_them() -> None:
-    stream = CallStream({"weather": PARAMETERS})
-    stream.add(begins(0, "weather"))
-    assert stream.add(goes_on(0, "{")) == b""
-    told = json.loads(stream.add(goes_on(0, "}", token_ids=[3])).removeprefix(b"data: "))
-    assert told["choices"][0]["token_ids"] == [3] and told["choices"][0]["delta"]["tool_calls"] == []
-
-
-def assembled(stream: bytes) -> Any:
-    assembly = StreamAssembly()
-    assembly.add(stream)
-    completion = assembly.completion()
-    assert completion
-    return completion
+def test_the_responses_api_has_the_same(relaxing: None) -> None:
+    flat = {"type": "function", "name": "weather", "parameters": PARAMETERS, "strict": True}
+    history = [{"role": "user", "content": "x"}, item(FULL), item(FULL, "other"), {"type": "function_call_output"}]
+    server = Server({"output": [{"type": "message"}, item(BARE)], "tools": [flat | {"parameters": SEEN}]})
+    body = json.dumps({"model": "tuned", "input": history, "tools": [flat, {"type": "web_search"}]}).encode()
+    given = json.loads(through(StrictTools(server), body, "/v1/responses")[1])
+    asked = json.loads(server.asked)
+    assert asked["tools"] == [flat | {"parameters": SEEN}, {"type": "web_search"}]
+    assert asked["input"] == [history[0], item(BARE), item(FULL, "other"), history[3]]
+    assert given == {"output": [{"type": "message"}, item(FULL)], "tools": [flat]}
 
 
 KEYS = ["tools", "function", "name", "parameters", "strict", "messages", "tool_calls", "arguments"]
@@ -277,5 +130,6 @@ json_values = st.recursive(
 @given(st.dictionaries(st.sampled_from(["tools", "messages"]), json_values | st.lists(st.just(tool()), max_size=2)))
 def test_whatever_a_client_sends_is_passed_on(body: JsonObject) -> None:
     sent = json.dumps(body | {"model": "x"}).encode()
-    asked, schemas = relax_request(sent, anyone)
-    assert asked == sent or schemas
+    for form in FORMS.values():
+        asked, schemas = relax_body(sent, anyone, form)
+        assert asked == sent or schemas
