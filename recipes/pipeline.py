@@ -59,7 +59,7 @@ class Pipeline:
             ),
             Step("merge", ("name", "merge"), ("train",), ("merged/calltune.json",), self.merge),
             Step("score", ("serve", "eval"), ("merge", "baseline"), ("eval.json",), self.score),
-            Step("gate", ("gate",), ("score",), ("verdict.json", "report.html"), self.gate),
+            Step("gate", ("gate",), ("score",), ("verdict.json", "report.html"), self.gate, reads=("eval.json",)),
         ]
 
     def base(self) -> None:

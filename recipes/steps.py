@@ -25,6 +25,8 @@ class Step(NamedTuple):
     outputs: tuple[str, ...]
     """Files and folders of the run folder that it leaves."""
     run: Callable[[], None]
+    reads: tuple[str, ...] = ()
+    """Files of the run folder whose bytes decide, beside the steps before it: they may be made anew by hand."""
 
 
 class Ledger:
@@ -41,6 +43,7 @@ class Ledger:
         """Also notes the step's key; ask in the order of the steps."""
         sections = self.recipe.model_dump(mode="json", include=set(step.sections))
         inputs = [sections, [self.keys[name] for name in step.after], _fixed_inputs(self.recipe, step)]
+        inputs += [file_sha256(path) for path in (self.folder / name for name in step.reads) if path.is_file()]
         key = hashlib.sha256(json.dumps([step.name, inputs], sort_keys=True).encode()).hexdigest()
         self.keys[step.name] = key
         there = all((self.folder / output).exists() for output in step.outputs)

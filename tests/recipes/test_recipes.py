@@ -132,6 +132,8 @@ def test_a_step_is_skipped_until_something_it_reads_changes(tmp_path: Path) -> N
     assert open_steps(small_recipe(tmp_path, eval={"max_tokens": 9})) == ["baseline", "score", "gate"]
     (recipe.folder / "merged" / "calltune.json").unlink()
     assert open_steps(recipe) == ["merge"]
+    (recipe.folder / "eval.json").write_text("{}")  # deleted, and scored once more
+    assert open_steps(recipe) == ["merge", "gate"]
 
 
 def test_a_preference_stage_asks_the_model_only_where_it_shall(tmp_path: Path) -> None:
