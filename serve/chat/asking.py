@@ -13,7 +13,7 @@ from serve.api_settings import ApiSettings
 from serve.chat.capture import Capture
 from serve.chat.engine import Engine
 from serve.chat.engines import Engines, Target, unavailable
-from serve.chat.passing import Question, Store, StreamedAnswer, ask, whole_answer
+from serve.chat.passing import Question, ResponseEvents, Store, StreamedAnswer, WholeEvents, ask, whole_answer
 from serve.chat.request import ChatRequest, require_supported
 from serve.chat.routing import prefix_of
 from serve.chat.store_writer import StoreWriter
@@ -83,7 +83,7 @@ class Chat:
             engine = replica.engine
             assert engine
             avoid.add(engine)
-            url = f"{engine.base_url}/chat/completions"
+            url = f"{engine.base_url}/{request.api}"
             question = Question(url, request.for_engine(target.name), engine.headers, is_ours=True)
             try:
                 await self.engines.load(engine, target)
@@ -110,7 +110,7 @@ class Chat:
             raise ApiError(404, message, param="model", code="model_not_found")
         key = os.environ.get(upstream.api_key_variable or "")
         headers = {"Authorization": f"Bearer {key}" if key else authorization or "Bearer none"}
-        url = f"{upstream.base_url.rstrip('/')}/chat/completions"
+        url = f"{upstream.base_url.rstrip('/')}/{request.api}"
         question = Question(url, request.raw, headers, is_ours=False, timeout_s=upstream.timeout_s)
         try:
             async with AsyncExitStack() as stack:
@@ -125,12 +125,16 @@ class Chat:
         stack: AsyncExitStack,
     ) -> Response:  # fmt: skip
         if request.is_streamed and answer.status == 200:
-            return StreamedAnswer(answer, store, stack.pop_all().aclose, is_ours=question.is_ours)
+            events = WholeEvents() if request.api == "chat/completions" else ResponseEvents()
+            return StreamedAnswer(answer, store, stack.pop_all().aclose, events, is_ours=question.is_ours)
         async with answer:
             return await whole_answer(answer, question, store)
 
     def _store(self, request: ChatRequest, project: str, request_id: str) -> Store | None:
         if not self.capture.wants(request):
+            return None
+        if request.api == "responses":  # what is stored, listed and exported are chat completions
+            self.measures.not_stored.labels("responses").inc()
             return None
 
         async def store(completion: dict[str, Any] | None) -> bool:

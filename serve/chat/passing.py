@@ -18,6 +18,7 @@ from serve.transport.errors import error_body
 logger = logging.getLogger("calltune.api")
 ERROR_EVENT = b'data: {"error"'
 _ERROR_LINE = re.compile(rb'^data: (\{"error".*?)$', re.MULTILINE)
+_RESPONSE_END = re.compile(rb"^event: response\.(completed|incomplete|failed)\r?$", re.MULTILINE)
 PASSED_HEADERS = ("retry-after", "x-should-retry")
 PASSED_PREFIXES = ("x-ratelimit-", "openai-")
 Store = Callable[[dict[str, Any] | None], Awaitable[bool]]
@@ -58,13 +59,14 @@ class StreamedAnswer(Response):
     """
 
     def __init__(
-        self, answer: aiohttp.ClientResponse, store: Store | None, leave: Callable[[], Awaitable[None]], *,
-        is_ours: bool = True,
+        self, answer: aiohttp.ClientResponse, store: Store | None, leave: Callable[[], Awaitable[None]],
+        events: "WholeEvents", *, is_ours: bool = True,
     ) -> None:  # fmt: skip
         """`leave` is called when the stream has ended, however it did."""
         super().__init__(None, 200, _headers(answer), answer.headers.get("content-type", "text/event-stream"))
         del self.headers["content-length"]
         self._answer, self._store, self._leave, self._is_ours = answer, store, leave, is_ours
+        self._events = events
         self._client_is_gone = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +89,7 @@ class StreamedAnswer(Response):
 
     async def _pass_on(self, send: Send) -> None:
         assembly = StreamAssembly() if self._store else None
-        events = WholeEvents()
+        events = self._events
         try:
             while came := await self._answer.content.readany():
                 await self._send(send, events.add(came), assembly)
@@ -141,6 +143,23 @@ class WholeEvents:
         end = len(piece) if piece.endswith((b"\n\n", b"\r\n\r\n")) else _last_end(piece)
         self.rest, whole = piece[end:], piece[:end]
         self._last = whole[-32:] or self._last
+        return whole
+
+
+class ResponseEvents(WholeEvents):
+    """Of the Responses API, whose last event says how the response ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._has_ended = False
+
+    @property
+    def is_done(self) -> bool:
+        return self._has_ended
+
+    def add(self, piece: bytes) -> bytes:
+        whole = super().add(piece)
+        self._has_ended |= _RESPONSE_END.search(whole) is not None
         return whole
 
 

@@ -1,4 +1,4 @@
-"""/v1/chat/completions: answered, and, where `store` is true, kept and given back."""
+"""/v1/chat/completions: answered, and, where `store` is true, kept and given back. /v1/responses: answered."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from serve.chat.asking import Chat
-from serve.chat.request import parse_chat_request
+from serve.chat.request import parse_chat_request, parse_response_request
 from serve.chat.stored_objects import completion_object, input_messages
 from serve.storage.tables import StoredCompletion
 from serve.transport.access import Caller
@@ -19,9 +19,10 @@ from serve.transport.context import Asking, Here
 from serve.transport.errors import ApiError
 from serve.transport.lists import list_object, page, paging
 from serve.transport.metadata import checked_metadata, set_pairs, with_metadata
-from serve.transport.shapes import Completion, Deleted, Listing, StoredMessage, StoredShape, answers
+from serve.transport.shapes import Completion, Deleted, Listing, ModelResponse, StoredMessage, StoredShape, answers
 
 router = APIRouter(prefix="/v1/chat/completions", tags=["chat"])
+responses_router = APIRouter(prefix="/v1/responses", tags=["chat"])
 BODY = {
     "requestBody": {
         "content": {"application/json": {"schema": {
@@ -30,6 +31,21 @@ BODY = {
                 "model": {"type": "string"},
                 "messages": {"type": "array", "items": {"type": "object"}, "minItems": 1},
                 "stream": {"type": "boolean"}, "store": {"type": "boolean"}, "metadata": {"type": "object"},
+            },
+        }}},
+        "required": True,
+    }
+}  # fmt: skip
+RESPONSE_BODY = {
+    "requestBody": {
+        "content": {"application/json": {"schema": {
+            "type": "object", "required": ["model", "input"],
+            "properties": {
+                "model": {"type": "string"},
+                "input": {"anyOf": [
+                    {"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "object"}, "minItems": 1},
+                ]},
+                "instructions": {"type": "string"}, "stream": {"type": "boolean"},
             },
         }}},
         "required": True,
@@ -59,6 +75,20 @@ async def create(request: Request) -> Response:
 router.add_api_route(
     "", create, methods=["POST"], openapi_extra=BODY, route_class_override=Direct, response_model=None,
     responses={200: {"model": Completion, "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)  # fmt: skip
+
+
+async def create_response(request: Request) -> Response:
+    chat: Chat = request.app.state.chat
+    caller: Caller = request.state.caller
+    body = parse_response_request(await request.body())
+    return await chat.answer(body, caller.project, request.state.request_id, request.headers.get("authorization"))
+
+
+responses_router.add_api_route(
+    "", create_response, methods=["POST"], openapi_extra=RESPONSE_BODY, route_class_override=Direct,
+    response_model=None,
+    responses={200: {"model": ModelResponse, "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )  # fmt: skip
 
 

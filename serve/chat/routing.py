@@ -27,11 +27,12 @@ R = TypeVar("R", bound=Loaded)
 def prefix_of(model: str, body: dict[str, Any]) -> bytes:
     """What all turns of one conversation begin with: model, tools, and all up to the first message of the user."""
     head = []
-    for message in body["messages"]:
+    given = body.get("messages", body.get("input"))
+    for message in given if isinstance(given, list) else [given]:
         head.append(message)
         if isinstance(message, dict) and message.get("role") == "user":
             break
-    text = json.dumps([model, body.get("tools"), body.get("functions"), head], sort_keys=True)
+    text = json.dumps([model, body.get("instructions"), body.get("tools"), body.get("functions"), head], sort_keys=True)
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=16).digest()
 
 

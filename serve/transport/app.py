@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from serve.api_settings import ApiSettings
 from serve.chat.asking import Chat
 from serve.chat.capture import Capture
+from serve.chat.routes import responses_router as responses
 from serve.chat.routes import router as chat
 from serve.evals.routes import router as evals
 from serve.evals.run_loop import RunLoop
@@ -36,7 +37,7 @@ def create_app(settings: ApiSettings, database: Database) -> FastAPI:
     Capture(settings.capture)  # refuse a wrong redactor now
     app.state.context = Context(settings, database, FileStore(settings.files_url), measures)
     add_error_handlers(app)
-    for router in (chat, files, jobs, models, evals, operations, unsupported):
+    for router in (chat, responses, files, jobs, models, evals, operations, unsupported):
         app.include_router(router)
     describe(app)
     limits = Limits(settings.max_body_bytes, settings.max_file_bytes, settings.receive_timeout_s)

@@ -132,6 +132,17 @@ class Completion(Open):
     choices: list[dict[str, Any]]
 
 
+class ModelResponse(Open):
+    """An answer of the Responses API."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    model: str
+    status: str
+    output: list[dict[str, Any]]
+
+
 class StoredShape(Completion):
     request_id: str
     metadata: Metadata

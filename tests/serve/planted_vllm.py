@@ -92,6 +92,35 @@ async def chat(request: web.Request) -> web.StreamResponse:
     return answer
 
 
+async def respond(request: web.Request) -> web.StreamResponse:
+    """The Responses API: "fail" and "cut" as above, else one call."""
+    body = await request.json()
+    request.app["asked"].append({"body": body, "authorization": request.headers.get("authorization")})
+    if body["model"].startswith("ft:") and body["model"] not in request.app["adapters"]:
+        return web.json_response({"error": {"message": "The model does not exist.", "code": 404}}, status=404)
+    if body["input"] == "fail":
+        error = {"message": "input is too long", "type": "BadRequestError", "param": "input", "code": 400}
+        return web.json_response({"error": error}, status=400)
+    item = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "get_weather", "arguments": ARGUMENTS}
+    whole = {
+        "id": "resp_1", "object": "response", "created_at": 1795300000, "model": body["model"], "status": "completed",
+        "output": [item], "tools": [], "parallel_tool_calls": True, "tool_choice": "auto",
+    }  # fmt: skip
+    if not body.get("stream"):
+        return web.json_response(whole)
+    answer = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
+    await answer.prepare(request)
+    events = [
+        {"type": "response.created", "response": whole | {"status": "in_progress", "output": []}},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": whole},
+    ]
+    for number, event in enumerate(events[: 2 if body["input"] == "cut" else 3]):
+        data = json.dumps(event | {"sequence_number": number})
+        await answer.write(f"event: {event['type']}\ndata: {data}\n\n".encode())
+    return answer
+
+
 async def asked(request: web.Request) -> web.Response:
     """What was asked last."""
     return web.json_response(request.app["asked"][-1])
@@ -119,7 +148,8 @@ async def unload_adapter(request: web.Request) -> web.Response:
 def make_app(pause_s: float) -> web.Application:
     app = web.Application()
     app["asked"], app["pause_s"], app["adapters"] = [], pause_s, set()
-    app.add_routes([web.post("/v1/chat/completions", chat), web.get("/asked", asked)])
+    app.add_routes([web.post("/v1/chat/completions", chat), web.post("/v1/responses", respond)])
+    app.add_routes([web.get("/asked", asked)])
     app.add_routes([web.get("/count", count), web.get("/health", health)])
     app.add_routes([web.post("/v1/load_lora_adapter", load_adapter)])
     app.add_routes([web.post("/v1/unload_lora_adapter", unload_adapter)])
