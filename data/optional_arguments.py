@@ -26,7 +26,9 @@ def relaxed(schema: Any) -> Any:
             name: relaxed(_without_null(sub) if name in optional else sub) for name, sub in properties.items()
         }
         if optional:
-            changed["required"] = [name for name in schema["required"] if name not in optional]
+            changed["required"] = [
+                name for name in schema["required"] if not isinstance(name, str) or name not in optional
+            ]
     if "items" in schema:
         changed["items"] = relaxed(schema["items"])
     if isinstance(choices := schema.get("anyOf"), list):
@@ -60,7 +62,7 @@ def _left_out(value: JsonObject, schema: JsonObject) -> JsonObject:
 
 def _through(value: Any, schema: Any, root: JsonObject, change: Change) -> Any:
     """`change` made to every object of `value` that the schema has properties for."""
-    schema = _meant(value, schema, root)
+    schema = _meant(value, schema, root, set())
     if isinstance(value, list):
         return [_through(item, schema.get("items"), root, change) for item in value]
     properties = schema.get("properties")
@@ -69,20 +71,24 @@ def _through(value: Any, schema: Any, root: JsonObject, change: Change) -> Any:
     return {name: _through(item, properties.get(name), root, change) for name, item in change(value, schema).items()}
 
 
-def _meant(value: Any, schema: Any, root: JsonObject) -> JsonObject:
+def _meant(value: Any, schema: Any, root: JsonObject, seen: set[int]) -> JsonObject:
     """The schema behind a `$ref`, and of several that `anyOf` has the first that knows all keys of an object.
 
-    Raises RecursionError for references in a circle.
+    `seen`: schemas that were looked at for this value. References may go in circles, and meet again and again.
     """
-    found: JsonObject = schema if isinstance(schema, dict) else {}
-    if isinstance(reference := found.get("$ref"), str):
-        return _meant(value, _behind(reference, root), root)
-    for choice in found.get("anyOf") or []:
-        fitting = _meant(value, choice, root)
-        knows_keys = isinstance(value, dict) and set(value) <= set(fitting.get("properties") or ())
+    if not isinstance(schema, dict) or id(schema) in seen:
+        return {}
+    seen.add(id(schema))
+    if isinstance(reference := schema.get("$ref"), str):
+        return _meant(value, _behind(reference, root), root, seen)
+    choices = schema.get("anyOf")
+    for choice in choices if isinstance(choices, list) else []:
+        fitting = _meant(value, choice, root, seen)
+        properties = fitting.get("properties")
+        knows_keys = isinstance(value, dict) and isinstance(properties, dict) and set(value) <= set(properties)
         if knows_keys or (isinstance(value, list) and "items" in fitting):
             return fitting
-    return found
+    return schema
 
 
 def _behind(reference: str, root: JsonObject) -> Any:
