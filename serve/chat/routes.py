@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from serve.chat.asking import Chat
-from serve.chat.request import parse_chat_request, parse_response_request
+from serve.chat.request import ChatRequest, parse_chat_request, parse_response_request
 from serve.chat.stored_objects import completion_object, input_messages
 from serve.storage.tables import StoredCompletion
 from serve.transport.access import Caller
@@ -66,9 +66,17 @@ class Direct(APIRoute):
 
 
 async def create(request: Request) -> Response:
+    return await _answer(request, parse_chat_request)
+
+
+async def create_response(request: Request) -> Response:
+    return await _answer(request, parse_response_request)
+
+
+async def _answer(request: Request, parse: Callable[[bytes], ChatRequest]) -> Response:
     chat: Chat = request.app.state.chat
     caller: Caller = request.state.caller
-    body = parse_chat_request(await request.body())
+    body = parse(await request.body())
     return await chat.answer(body, caller.project, request.state.request_id, request.headers.get("authorization"))
 
 
@@ -76,13 +84,6 @@ router.add_api_route(
     "", create, methods=["POST"], openapi_extra=BODY, route_class_override=Direct, response_model=None,
     responses={200: {"model": Completion, "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )  # fmt: skip
-
-
-async def create_response(request: Request) -> Response:
-    chat: Chat = request.app.state.chat
-    caller: Caller = request.state.caller
-    body = parse_response_request(await request.body())
-    return await chat.answer(body, caller.project, request.state.request_id, request.headers.get("authorization"))
 
 
 responses_router.add_api_route(

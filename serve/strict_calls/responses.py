@@ -5,7 +5,7 @@ from typing import Any
 from data.optional_arguments import with_nulls, without_nulls
 from data.row import JsonObject
 from serve.strict_calls.events import EventStream
-from serve.strict_calls.schemas import Change, Schemas, change_arguments, objects, relax
+from serve.strict_calls.schemas import Change, Schemas, change_arguments, changed, objects, relax
 
 _ARGUMENTS = "response.function_call_arguments"
 
@@ -37,21 +37,22 @@ class ResponsesStream(EventStream):
         super().__init__(schemas)
         self._held: dict[str, JsonObject] = {}
         """Item -> the last event with a piece of its arguments, which waits."""
-        self._calls: dict[str, str] = {}
-        """Item -> the function that it calls, one of `schemas`."""
+        self._called: dict[str, JsonObject] = {}
+        """Item -> the schema of the function that it calls."""
 
     def passed(self, data: JsonObject) -> list[JsonObject] | None:
         kind, item = data.get("type"), data.get("item")
-        if kind == f"{_ARGUMENTS}.delta" and data.get("item_id") in self._calls:
-            self._held[data["item_id"]] = data
-            return []
-        if kind == f"{_ARGUMENTS}.done" and data.get("item_id") in self._calls:
-            number = data["item_id"]
-            change_arguments(whole := data | {"name": self._calls[number]}, self.schemas, with_nulls)
-            held = self._held.pop(number, None)
-            return [*([held | {"delta": whole["arguments"]}] if held else []), data | {"arguments": whole["arguments"]}]
+        if schema := self._called.get(str(data.get("item_id"))):
+            number = str(data["item_id"])
+            if kind == f"{_ARGUMENTS}.delta":
+                self._held[number] = data
+                return []
+            if kind == f"{_ARGUMENTS}.done":
+                data["arguments"] = changed(data.get("arguments"), schema, with_nulls)
+                held = self._held.pop(number, None)
+                return [held | {"delta": data["arguments"]}, data] if held else [data]
         if isinstance(item, dict) and item.get("type") == "function_call" and item.get("name") in self.schemas:
-            self._calls[str(item.get("id"))] = item["name"]
+            self._called[str(item.get("id"))] = self.schemas[item["name"]]
             if kind == "response.output_item.done":
                 change_arguments(item, self.schemas, with_nulls)
             return [data]
